@@ -1,0 +1,4 @@
+//! Kubernetes manifests to the model. In: texts by name. Out: a cluster and diagnostics; one broken document hides
+//! nothing else. No I/O: whoever calls has read the files.
+
+pub mod tree;

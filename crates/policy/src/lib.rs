@@ -1,0 +1,19 @@
+//! The policy engine. In: a [`Cluster`](ringfence_model::cluster::Cluster). Out: verdicts with their reasons.
+//!
+//! Two judges answer the same questions: [`Compiled`], which is fast, and [`reference`], which is slow and written
+//! straight from the specifications. They share the model and nothing else; property tests compare them.
+
+pub mod compiled;
+pub mod permit;
+
+pub use compiled::Compiled;
+
+use ringfence_model::{flow::Flow, verdict::Verdict};
+
+/// Something that can say what becomes of a connection. Implemented by [`Compiled`] and by
+/// [`reference::Reference`].
+pub trait Judge {
+    /// What becomes of the connection, and why. Ends that the cluster does not have (a pod number out of range, a
+    /// finished pod) are denied with [`Reason::NoEndpoint`](ringfence_model::verdict::Reason::NoEndpoint).
+    fn verdict(&self, flow: &Flow) -> Verdict;
+}
