@@ -5,8 +5,9 @@
 
 pub mod compiled;
 pub mod permit;
+pub mod reference;
 
-pub use compiled::Compiled;
+pub use reference::Reference;
 
 use ringfence_model::{flow::Flow, verdict::Verdict};
 
