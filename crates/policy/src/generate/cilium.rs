@@ -120,7 +120,13 @@ fn as_labels_first(selector: &mut Selector) {
     });
 }
 
-fn rule(dice: &mut Dice, cluster: &Cluster, namespace: Option<&Text>, egress: bool, deny: bool) -> CiliumRule {
+fn rule(
+    dice: &mut Dice,
+    cluster: &Cluster,
+    namespace: Option<&Text>,
+    egress: bool,
+    deny: bool,
+) -> CiliumRule {
     let peers = dice.chance(85).then(|| peers(dice, cluster, namespace, egress, deny));
     let requires = if dice.chance(8) {
         dice.several(1, 1, |dice| sourced_selector(dice, cluster, false))
@@ -144,7 +150,16 @@ fn peers(
     egress: bool,
     deny: bool,
 ) -> Vec<CiliumPeer> {
-    match dice.number(0, if !egress { 69 } else if deny { 84 } else { 99 }) {
+    match dice.number(
+        0,
+        if !egress {
+            69
+        } else if deny {
+            84
+        } else {
+            99
+        },
+    ) {
         0..=29 => dice.several(0, 2, |dice| {
             let selector = if dice.chance(50) {
                 parts::pod_selector(dice)
@@ -161,15 +176,15 @@ fn peers(
             let (cidr, except) = parts::block(dice, cluster);
             CiliumPeer::Cidr { cidr, except, origin: dice.origin() }
         }),
-        62..=66 => {
-            dice.several(1, 1, |dice| CiliumPeer::Nodes(parts::node_selector(dice), dice.origin()))
-        }
+        62..=66 => dice.several(1, 1, |dice| CiliumPeer::Nodes(parts::node_selector(dice), dice.origin())),
         67..=69 => {
             let what = dice.pick(&["toGroups", "cidrGroupRef"]);
             let what = if egress { what } else { "cidrGroupRef" };
             vec![CiliumPeer::Unresolved(what, dice.origin())]
         }
-        70..=84 => dice.several(1, 2, |dice| CiliumPeer::Service(service(dice, cluster, namespace), dice.origin())),
+        70..=84 => {
+            dice.several(1, 2, |dice| CiliumPeer::Service(service(dice, cluster, namespace), dice.origin()))
+        }
         _ => dice.several(1, 2, |dice| CiliumPeer::Fqdn(fqdn(dice), dice.origin())),
     }
 }

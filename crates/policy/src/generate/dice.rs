@@ -41,7 +41,10 @@ impl Dice {
     }
 
     /// One of some items.
-    #[expect(clippy::indexing_slicing, reason = "the place is smaller than the length; callers list at least one item")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the place is smaller than the length; callers list at least one item"
+    )]
     pub(super) fn pick<T: Clone>(&mut self, items: &[T]) -> T {
         items[self.rng.random_range(0..items.len())].clone()
     }
@@ -52,7 +55,12 @@ impl Dice {
     }
 
     /// Between `from` and `to` results.
-    pub(super) fn several<T>(&mut self, from: usize, to: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub(super) fn several<T>(
+        &mut self,
+        from: usize,
+        to: usize,
+        mut one: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
         (0..self.number(from, to)).map(|_| one(self)).collect()
     }
 

@@ -74,14 +74,17 @@ fn outside(dice: &mut Dice, cluster: &Cluster) -> Endpoint {
         pool.extend(beside(first, -1));
         pool.extend(beside(last, 1));
     }
-    let given = (cluster.nodes.iter().flat_map(|node| node.addresses.iter()))
-        .chain(cluster.endpoint_slices.iter().flat_map(|slice| &slice.endpoints).flat_map(|end| &end.addresses));
+    let given = (cluster.nodes.iter().flat_map(|node| node.addresses.iter())).chain(
+        cluster.endpoint_slices.iter().flat_map(|slice| &slice.endpoints).flat_map(|end| &end.addresses),
+    );
     // Nodes are worth more than one in a hundred.
     for address in given {
         pool.extend([*address; 4]);
     }
     pool.extend([IpAddr::from([203, 0, 113, 7]), IpAddr::from([10, 244, 1, 250])]);
-    pool.retain(|address| !cluster.pods.iter().any(|pod| !pod.host_network && pod.addresses.contains(address)));
+    pool.retain(|address| {
+        !cluster.pods.iter().any(|pod| !pod.host_network && pod.addresses.contains(address))
+    });
     Endpoint::Address(dice.maybe_pick(&pool).unwrap_or_else(|| IpAddr::from([203, 0, 113, 7])))
 }
 
@@ -113,7 +116,8 @@ fn networks(cluster: &Cluster) -> Vec<IpNet> {
         }
     }
     for spec in cluster.cilium_policies.iter().flat_map(|policy| &policy.specs) {
-        let rules = [&spec.ingress, &spec.ingress_deny, &spec.egress, &spec.egress_deny].into_iter().flatten();
+        let rules =
+            [&spec.ingress, &spec.ingress_deny, &spec.egress, &spec.egress_deny].into_iter().flatten();
         for peer in rules.flat_map(|rule| rule.peers.iter().flatten()) {
             if let CiliumPeer::Cidr { cidr, except, .. } = peer {
                 all.push(*cidr);

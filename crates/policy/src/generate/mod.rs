@@ -7,18 +7,15 @@
 mod cilium;
 mod dice;
 mod flow;
-pub mod manifests;
 mod network_policy;
 pub mod order;
 mod parts;
-pub mod shrink;
+mod shrink;
 mod tier;
 mod workloads;
-pub mod yaml;
 
 pub use dice::{Rng, rng};
 pub use flow::flow;
-pub use manifests::{case, manifests};
 pub use shrink::shrink;
 
 use ringfence_model::{cluster::Cluster, profile::Profile};

@@ -11,15 +11,21 @@ pub fn sort(cluster: &mut Cluster) -> Vec<PodId> {
     cluster.nodes.sort_by(|a, b| a.name.cmp(&b.name));
     cluster.services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     cluster.endpoint_slices.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    cluster.network_policies.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
+    cluster
+        .network_policies
+        .sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
     cluster.tier_policies.sort_by(|a, b| {
         (a.tier, a.priority, &a.meta.name, a.meta.kind).cmp(&(b.tier, b.priority, &b.meta.name, b.meta.kind))
     });
-    cluster.cilium_policies.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
+    cluster
+        .cilium_policies
+        .sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
 
     let workloads: Vec<u32> = {
         let key = |at: &u32| {
-            cluster.workload(WorkloadId(*at)).map(|one| (one.namespace.clone(), one.name.clone(), one.kind.clone()))
+            cluster
+                .workload(WorkloadId(*at))
+                .map(|one| (one.namespace.clone(), one.name.clone(), one.kind.clone()))
         };
         sorted(cluster.workloads.len(), key)
     };

@@ -123,9 +123,23 @@ pub(super) fn entry(dice: &mut Dice, protocol: Option<Protocol>, ports: PortSpec
 /// A network near to the addresses of the cluster: of one pod or node, of its neighbours, of all, or outside.
 pub(super) fn network(dice: &mut Dice, cluster: &Cluster) -> IpNet {
     let fixed = [
-        "0.0.0.0/0", "10.0.0.0/8", "10.244.0.0/16", "10.244.0.0/17", "10.244.1.0/24", "10.244.2.0/24",
-        "192.168.0.0/24", "192.168.0.0/16", "203.0.113.0/24", "203.0.113.0/25", "203.0.113.128/25",
-        "203.0.113.7/32", "::/0", "fd00::/8", "fd00:244::/32", "fd00:244:1::/48", "2001:db8::/32",
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "10.244.0.0/16",
+        "10.244.0.0/17",
+        "10.244.1.0/24",
+        "10.244.2.0/24",
+        "192.168.0.0/24",
+        "192.168.0.0/16",
+        "203.0.113.0/24",
+        "203.0.113.0/25",
+        "203.0.113.128/25",
+        "203.0.113.7/32",
+        "::/0",
+        "fd00::/8",
+        "fd00:244::/32",
+        "fd00:244:1::/48",
+        "2001:db8::/32",
         "2001:db8::7/128",
     ];
     let addresses: Vec<IpAddr> = (cluster.pods.iter().flat_map(|pod| &pod.addresses))
@@ -134,7 +148,8 @@ pub(super) fn network(dice: &mut Dice, cluster: &Cluster) -> IpNet {
         .collect();
     match dice.maybe_pick(&addresses) {
         Some(address) if dice.chance(40) => {
-            let prefix = if address.is_ipv4() { dice.pick(&[32, 31, 28, 24]) } else { dice.pick(&[128, 127, 64]) };
+            let prefix =
+                if address.is_ipv4() { dice.pick(&[32, 31, 28, 24]) } else { dice.pick(&[128, 127, 64]) };
             let net = IpNet::new(address, prefix).unwrap_or_else(|_| IpNet::from(address));
             // Host bits that the network does not count are accepted by the API.
             if dice.chance(80) { net.trunc() } else { net }
@@ -163,7 +178,12 @@ pub(super) fn block(dice: &mut Dice, cluster: &Cluster) -> (IpNet, Vec<IpNet>) {
 }
 
 /// What every policy has.
-pub(super) fn meta(dice: &mut Dice, kind: PolicyKind, namespace: Option<Text>, name: &str) -> Arc<PolicyMeta> {
+pub(super) fn meta(
+    dice: &mut Dice,
+    kind: PolicyKind,
+    namespace: Option<Text>,
+    name: &str,
+) -> Arc<PolicyMeta> {
     Arc::new(PolicyMeta {
         kind,
         namespace,

@@ -236,7 +236,8 @@ fn drop_from_policies(cluster: &mut Cluster, holds: &impl Fn(&Cluster) -> bool) 
                 for rule in 0..rules_of_cilium(cluster, at, spec, list).map_or(0, |rules| rules.len()) {
                     let find = [at, spec, list, rule];
                     smaller |= thin(cluster, holds, |cluster| cilium_rule(cluster, find)?.peers.as_mut());
-                    smaller |= thin(cluster, holds, |cluster| Some(&mut cilium_rule(cluster, find)?.requires));
+                    smaller |=
+                        thin(cluster, holds, |cluster| Some(&mut cilium_rule(cluster, find)?.requires));
                     smaller |= thin(cluster, holds, |cluster| Some(&mut cilium_rule(cluster, find)?.ports));
                     smaller |= thin(cluster, holds, |cluster| Some(&mut cilium_rule(cluster, find)?.icmps));
                     let ports = cilium_rule(cluster, find).map_or(0, |rule| rule.ports.len());
@@ -265,20 +266,12 @@ fn drop_from_policies(cluster: &mut Cluster, holds: &impl Fn(&Cluster) -> bool) 
     smaller
 }
 
-fn rules_of_network(
-    cluster: &mut Cluster,
-    at: usize,
-    egress: bool,
-) -> Option<&mut Vec<NetworkRule>> {
+fn rules_of_network(cluster: &mut Cluster, at: usize, egress: bool) -> Option<&mut Vec<NetworkRule>> {
     let policy = cluster.network_policies.get_mut(at)?;
     Some(if egress { &mut policy.egress } else { &mut policy.ingress })
 }
 
-fn rules_of_tier(
-    cluster: &mut Cluster,
-    at: usize,
-    egress: bool,
-) -> Option<&mut Vec<TierRule>> {
+fn rules_of_tier(cluster: &mut Cluster, at: usize, egress: bool) -> Option<&mut Vec<TierRule>> {
     let policy = cluster.tier_policies.get_mut(at)?;
     Some(if egress { &mut policy.egress } else { &mut policy.ingress })
 }
