@@ -7,15 +7,18 @@
 mod cilium;
 mod dice;
 mod flow;
+mod manifests;
 mod network_policy;
 pub mod order;
 mod parts;
 mod shrink;
 mod tier;
 mod workloads;
+mod yaml;
 
 pub use dice::{Rng, rng};
 pub use flow::flow;
+pub use manifests::{case, manifests};
 pub use shrink::shrink;
 
 use ringfence_model::{cluster::Cluster, profile::Profile};
