@@ -2,9 +2,9 @@
 //! own replicas, and to and from the addresses outside. Rows are made one at a time: all of them together could be
 //! larger than memory.
 
-use std::ptr::from_ref;
+use std::{ptr::from_ref, sync::Arc};
 
-use ringfence_model::{address::IpSet, cluster::Cluster, verdict::Direction};
+use ringfence_model::{Text, address::IpSet, cluster::Cluster, verdict::Direction, workload::PodId};
 use ringfence_policy::{
     Compiled,
     compiled::{CellId, Reach},
@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     permits::unite,
-    units::{self, By, Class, ClassId, Unit},
+    units::{self, By, Class, ClassId, Part, Unit},
 };
 
 /// The pairs of a cluster, made row by row.
@@ -53,8 +53,8 @@ impl<'a> Map<'a> {
         let (units, classes) = units::of(compiled.cluster(), &reach, by);
         let mut of_cell = vec![Vec::new(); reach.cells().len()];
         for (at, class) in classes.iter().enumerate() {
-            for (cell, _) in &class.cells {
-                if let Some(classes) = of_cell.get_mut(cell.0 as usize) {
+            for part in &class.cells {
+                if let Some(classes) = of_cell.get_mut(part.cell.0 as usize) {
                     classes.push(ClassId(u32::try_from(at).unwrap_or(u32::MAX)));
                 }
             }
@@ -105,22 +105,34 @@ impl<'a> Map<'a> {
         let Some(source) = self.classes.get(class.index()) else { return Row::default() };
         let mut permits = Permits::default();
         let mut to: Vec<Option<u32>> = vec![None; self.classes.len()];
-        for (cell, _) in &source.cells {
-            self.reach.for_each_to(*cell, |target, permit| {
-                let permit = permits.number(permit);
+        for part in &source.cells {
+            self.reach.for_each_to(part.cell, |target, permit| {
+                let alike = self.is_host(part.cell) == self.is_host(target);
+                let number = if alike { Some(permits.number(permit)) } else { None };
                 for class in self.of_cell.get(target.0 as usize).into_iter().flatten() {
-                    if let Some(slot) = to.get_mut(class.index()) {
-                        *slot = Some(permits.unite(*slot, permit));
+                    let number = number.or_else(|| {
+                        let exact = self.by_nodes(part, self.part(*class, target)?);
+                        (!exact.is_empty()).then(|| permits.number(&exact))
+                    });
+                    if let (Some(slot), Some(number)) = (to.get_mut(class.index()), number) {
+                        *slot = Some(permits.unite(*slot, number));
                     }
                 }
             });
         }
         let mut own = None;
-        for (from, _) in &source.cells {
-            for (target, several) in &source.cells {
-                let permit = self.reach.permit(*from, *target);
-                if (from != target || *several) && !permit.is_empty() {
-                    let permit = permits.number(permit);
+        for from in &source.cells {
+            for target in &source.cells {
+                if from.cell == target.cell && !target.several {
+                    continue;
+                }
+                let permit = if self.is_host(from.cell) == self.is_host(target.cell) {
+                    self.reach.permit(from.cell, target.cell)
+                } else {
+                    Arc::new(self.by_nodes(from, target))
+                };
+                if !permit.is_empty() {
+                    let permit = permits.number(&permit);
                     own = Some(permits.unite(own, permit));
                 }
             }
@@ -132,6 +144,48 @@ impl<'a> Map<'a> {
         Row { to: to.collect(), own, permits: permits.list }
     }
 
+    fn is_host(&self, cell: CellId) -> bool {
+        self.reach.cells().get(cell.0 as usize).is_some_and(|cell| cell.host_network)
+    }
+
+    fn part(&self, class: ClassId, cell: CellId) -> Option<&Part> {
+        self.classes.get(class.index())?.cells.iter().find(|part| part.cell == cell)
+    }
+
+    /// What pods may open to host-network pods, or the other way round: pairs on one node, on two, and on nodes that
+    /// are not known are different, and one pair of each sort stands for the others.
+    fn by_nodes(&self, from: &Part, to: &Part) -> Permit {
+        let known = |part: &Part| part.nodes.iter().flatten().cloned().collect::<Vec<Text>>();
+        let (sources, targets) = (known(from), known(to));
+        let mut pairs: Vec<(Option<Text>, Option<Text>)> = Vec::new();
+        for (part, other, turned) in [(from, to, false), (to, from, true)] {
+            if part.nodes.contains(&None)
+                && let Some(node) = other.nodes.first()
+            {
+                pairs.push(if turned { (node.clone(), None) } else { (None, node.clone()) });
+            }
+        }
+        let shared = sources.iter().find(|node| targets.binary_search(node).is_ok());
+        pairs.extend(shared.map(|node| (Some(node.clone()), Some(node.clone()))));
+        let apart = sources.iter().find_map(|a| targets.iter().find(|b| a != *b).map(|b| (a, b)));
+        pairs.extend(apart.map(|(a, b)| (Some(a.clone()), Some(b.clone()))));
+        let permits = pairs.iter().filter_map(|(a, b)| {
+            Some(
+                self.reach.pod_permit(self.pod_on(from.cell, a.as_ref())?, self.pod_on(to.cell, b.as_ref())?),
+            )
+        });
+        permits.fold(
+            Permit::default(),
+            |all, permit| if all.is_empty() { (*permit).clone() } else { unite(&all, &permit) },
+        )
+    }
+
+    /// A pod of a cell on a node.
+    fn pod_on(&self, cell: CellId, node: Option<&Text>) -> Option<PodId> {
+        let pods = &self.reach.cells().get(cell.0 as usize)?.pods;
+        pods.iter().copied().find(|pod| self.cluster().pod(*pod).is_some_and(|pod| pod.node.as_ref() == node))
+    }
+
     /// What the pods of a class may do with the addresses outside: sets of addresses with the same permit, none empty,
     /// disjoint, in the order of their first address. Outside is every address of the families that the pods can have,
     /// except the known pod networks.
@@ -140,8 +194,8 @@ impl<'a> Map<'a> {
         let Some(class) = self.classes.get(class.index()) else { return Vec::new() };
         let space = self.space(class);
         let mut parts: Outside = Vec::new();
-        for (at, (cell, _)) in class.cells.iter().enumerate() {
-            let found = self.external(*cell, direction, &space);
+        for (at, part) in class.cells.iter().enumerate() {
+            let found = self.external(part.cell, direction, &space);
             parts = if at == 0 { found } else { overlay(&parts, &found) };
         }
         by_permit(parts)

@@ -13,4 +13,3 @@ pub use self::{
     map::{Map, Outside, Row},
     units::{By, ClassId, Unit},
 };
-

@@ -2,6 +2,7 @@
 //! units that no policy can tell apart, so that each pair of classes is looked at once.
 
 use ringfence_model::{
+    Text,
     address::{Family, IpSet},
     cluster::Cluster,
     workload::{Pod, PodId, Workload, WorkloadId},
@@ -58,12 +59,24 @@ impl ClassId {
 }
 
 /// Units that no policy can tell apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Class {
-    /// The cells of its pods, ascending, and whether one unit has several pods in the cell.
-    pub(super) cells: Vec<(CellId, bool)>,
-    /// The families that its pods can have addresses of.
+    /// The cells of the pods of each of its units, ascending.
+    pub(super) cells: Vec<Part>,
+    /// The families that the pods can have addresses of.
     pub(super) families: Families,
+}
+
+/// The pods of a unit in one cell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Part {
+    /// The cell.
+    pub(super) cell: CellId,
+    /// Whether there are several pods.
+    pub(super) several: bool,
+    /// The nodes that they run on, ascending. Only kept if the cluster has host-network pods: whether a pod shares
+    /// its node with one of them decides about the connections between the two.
+    pub(super) nodes: Vec<Option<Text>>,
 }
 
 /// Which families pods can have addresses of.
@@ -106,23 +119,32 @@ impl Families {
 /// The units of a cluster in the order of their workloads (namespace, name, kind) and pods, and their classes.
 pub(super) fn of(cluster: &Cluster, reach: &Reach<'_>, by: By) -> (Vec<Unit>, Vec<Class>) {
     let mut classes: Vec<Class> = Vec::new();
-    let mut known: FxHashMap<(Vec<(CellId, bool)>, Families), ClassId> = FxHashMap::default();
+    let mut known: FxHashMap<Class, ClassId> = FxHashMap::default();
     let mut units = Vec::new();
+    let nodes_matter = cluster.pods.iter().any(|pod| pod.host_network && !pod.finished);
     let mut add = |workload: WorkloadId, pod: Option<PodId>, pods: Vec<PodId>| {
-        let mut cells: Vec<(CellId, bool)> =
-            pods.iter().filter_map(|pod| reach.cell_of(*pod)).map(|cell| (cell, false)).collect();
-        if cells.is_empty() {
+        let live = || pods.iter().filter_map(|id| Some((reach.cell_of(*id)?, cluster.pod(*id)?)));
+        let node = |pod: &Pod| pod.node.clone().filter(|_| nodes_matter);
+        let mut parts: Vec<(CellId, Option<Text>)> = live().map(|(cell, pod)| (cell, node(pod))).collect();
+        if parts.is_empty() {
             return;
         }
-        cells.sort_unstable();
-        cells.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            kept.1 |= same;
-            same
-        });
-        let families = Families::of(pods.iter().filter_map(|pod| cluster.pod(*pod)));
-        let class = *known.entry((cells, families)).or_insert_with_key(|(cells, families)| {
-            classes.push(Class { cells: cells.clone(), families: *families });
+        parts.sort_unstable();
+        let mut cells: Vec<Part> = Vec::new();
+        for (cell, node) in parts {
+            match cells.last_mut() {
+                Some(part) if part.cell == cell => {
+                    part.several = true;
+                    if part.nodes.last() != Some(&node) {
+                        part.nodes.push(node);
+                    }
+                }
+                _ => cells.push(Part { cell, several: false, nodes: vec![node] }),
+            }
+        }
+        let class = Class { cells, families: Families::of(live().map(|(_, pod)| pod)) };
+        let class = *known.entry(class).or_insert_with_key(|class| {
+            classes.push(class.clone());
             ClassId(u32::try_from(classes.len() - 1).unwrap_or(u32::MAX))
         });
         units.push(Unit { workload, pod, pods, class });

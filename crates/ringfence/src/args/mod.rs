@@ -1,6 +1,8 @@
 //! The command line. In: arguments. Out: one value per command with everything the user asked for. One file per
 //! command; what several commands take is here.
 
+pub(crate) mod connections;
+
 mod shells;
 
 use std::{
@@ -34,6 +36,8 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List who can connect to whom, and on which ports
+    Connections(connections::ConnectionsArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page (roff)
