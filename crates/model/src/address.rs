@@ -72,7 +72,8 @@ struct Ranges(Vec<(u128, u128)>);
 
 impl Ranges {
     fn from_any(ranges: impl IntoIterator<Item = (u128, u128)>) -> Self {
-        let mut sorted: Vec<(u128, u128)> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
+        let mut sorted: Vec<(u128, u128)> =
+            ranges.into_iter().filter(|(first, last)| first <= last).collect();
         sorted.sort_unstable();
         let mut merged: Vec<(u128, u128)> = Vec::with_capacity(sorted.len());
         for (first, last) in sorted {
@@ -267,10 +268,10 @@ impl IpSet {
     /// The ranges, IPv4 first, ascending.
     pub fn ranges(&self) -> impl Iterator<Item = IpRange> {
         Family::BOTH.into_iter().flat_map(|family| {
-            self.of(family)
-                .0
-                .iter()
-                .map(move |(first, last)| IpRange { first: family.address(*first), last: family.address(*last) })
+            self.of(family).0.iter().map(move |(first, last)| IpRange {
+                first: family.address(*first),
+                last: family.address(*last),
+            })
         })
     }
 
@@ -328,7 +329,8 @@ pub fn not_public() -> IpSet {
 /// Networks given as their first two octets (IPv4) or first group (IPv6) and their prefix length.
 fn fixed(v4: &[(u8, u8, u8)], v6: &[(u16, u8)]) -> IpSet {
     let v4 = v4.iter().filter_map(|(a, b, len)| IpNet::new(Ipv4Addr::new(*a, *b, 0, 0).into(), *len).ok());
-    let v6 = v6.iter().filter_map(|(a, len)| IpNet::new(Ipv6Addr::new(*a, 0, 0, 0, 0, 0, 0, 0).into(), *len).ok());
+    let v6 =
+        v6.iter().filter_map(|(a, len)| IpNet::new(Ipv6Addr::new(*a, 0, 0, 0, 0, 0, 0, 0).into(), *len).ok());
     let nets: Vec<IpNet> = v4.chain(v6).collect();
     IpSet::from_nets(&nets)
 }
@@ -349,7 +351,11 @@ mod tests {
         let ranges: Vec<String> = both.ranges().map(|range| range.to_string()).collect();
         assert_eq!(
             ranges,
-            ["0.0.0.0-9.255.255.255", "11.0.0.0-255.255.255.255", "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"]
+            [
+                "0.0.0.0-9.255.255.255",
+                "11.0.0.0-255.255.255.255",
+                "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
+            ]
         );
     }
 
@@ -370,7 +376,9 @@ mod tests {
     #[test]
     fn public_is_what_a_browser_could_reach() {
         let not_public = not_public();
-        for address in ["10.1.2.3", "169.254.169.254", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::1", "fd00::1"] {
+        for address in
+            ["10.1.2.3", "169.254.169.254", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::1", "fd00::1"]
+        {
             assert!(not_public.contains(address.parse().unwrap()), "{address}");
         }
         for address in ["8.8.8.8", "203.0.113.7", "2001:db8::1", "2606:4700::1111"] {

@@ -129,7 +129,9 @@ impl Selector {
     /// Whether the labels meet every requirement.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.requirements.iter().all(|requirement| requirement.holds(labels.get(&requirement.key).map(|v| &**v)))
+        self.requirements
+            .iter()
+            .all(|requirement| requirement.holds(labels.get(&requirement.key).map(|v| &**v)))
     }
 
     /// Whether it is `{}`, which selects everything.

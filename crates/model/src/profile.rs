@@ -31,7 +31,8 @@ impl Profile {
     pub const KUBE_ROUTER_1: Self = Self { name: "kube-router-1", end_port: false, ..Self::UPSTREAM };
 
     /// All profiles, the default first.
-    pub const ALL: [Self; 5] = [Self::UPSTREAM, Self::CALICO, Self::CILIUM, Self::KUBE_ROUTER_1, Self::FLANNEL];
+    pub const ALL: [Self; 5] =
+        [Self::UPSTREAM, Self::CALICO, Self::CILIUM, Self::KUBE_ROUTER_1, Self::FLANNEL];
 
     /// The profile with this name.
     #[must_use]

@@ -1,0 +1,101 @@
+//! From a cluster to its compiled form. In: a cluster. Out: shapes, matchers, parts and policy sets.
+
+use std::sync::Arc;
+
+use ringfence_model::cluster::Cluster;
+use rustc_hash::FxHashMap;
+
+use super::{
+    Compiled, PartId, PolicySet, SetId,
+    facts::Facts,
+    lower::Lowering,
+    matcher::Matchers,
+    rule::{Part, RuleSet},
+    shape::{ShapeId, Shapes},
+};
+use ringfence_model::verdict::Direction;
+
+impl Compiled {
+    /// Makes a cluster ready to answer.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> Self {
+        let mut shapes = Shapes::default();
+        let shape_of_pod = cluster.pods.iter().map(|pod| (!pod.finished).then(|| shapes.of(pod).0)).collect();
+        let mut compiled = Self {
+            facts: Facts::new(&cluster),
+            parts_of_shape: vec![Vec::new(); shapes.len()],
+            set_of_shape: vec![0; shapes.len()],
+            shapes,
+            matchers: Matchers::default(),
+            parts: Vec::new(),
+            sets: Vec::new(),
+            set_of_parts: FxHashMap::default(),
+            shape_of_pod,
+            cluster,
+        };
+        for part in compiled.lower_all() {
+            compiled.place(part);
+        }
+        for shape in 0..compiled.shapes.len() {
+            compiled.reset(ShapeId::try_from(shape).unwrap_or(ShapeId::MAX));
+        }
+        compiled
+    }
+
+    fn lower_all(&mut self) -> Vec<Part> {
+        let Self { cluster, shapes, matchers, .. } = self;
+        let mut lowering = Lowering { cluster, shapes, matchers };
+        let mut parts: Vec<Part> =
+            cluster.tier_policies.iter().map(|policy| lowering.tier_policy(policy)).collect();
+        parts.extend(cluster.network_policies.iter().map(|policy| lowering.network_policy(policy)));
+        for policy in &cluster.cilium_policies {
+            parts.extend(lowering.cilium_policy(policy));
+        }
+        parts
+    }
+
+    /// Adds a part and puts it on the lists of the shapes that it selects, which are returned.
+    pub(super) fn place(&mut self, part: Part) -> Vec<ShapeId> {
+        let id = PartId::try_from(self.parts.len()).unwrap_or(PartId::MAX);
+        let selected: Vec<ShapeId> = self
+            .matchers
+            .selected(part.subject)
+            .map(|selected| selected.iter().collect())
+            .unwrap_or_default();
+        self.parts.push(Some(Arc::new(part)));
+        for shape in &selected {
+            if let Some(list) = self.parts_of_shape.get_mut(*shape as usize) {
+                list.push(id);
+            }
+        }
+        selected
+    }
+
+    /// Finds the policy set of a shape again.
+    pub(super) fn reset(&mut self, shape: ShapeId) {
+        let Some(list) = self.parts_of_shape.get(shape as usize) else { return };
+        let set = match self.set_of_parts.get(list) {
+            Some(set) => *set,
+            None => {
+                let id = SetId::try_from(self.sets.len()).unwrap_or(SetId::MAX);
+                let set = self.policy_set(list);
+                self.sets.push(Arc::new(set));
+                self.set_of_parts.insert(list.clone(), id);
+                id
+            }
+        };
+        if let Some(slot) = self.set_of_shape.get_mut(shape as usize) {
+            *slot = set;
+        }
+    }
+
+    fn policy_set(&self, list: &[PartId]) -> PolicySet {
+        let mut parts: Vec<&Arc<Part>> =
+            list.iter().filter_map(|id| self.parts.get(*id as usize).and_then(Option::as_ref)).collect();
+        parts.sort_by(|a, b| a.order().cmp(&b.order()));
+        PolicySet {
+            ingress: RuleSet::new(parts.iter().copied(), Direction::Ingress),
+            egress: RuleSet::new(parts.iter().copied(), Direction::Egress),
+        }
+    }
+}

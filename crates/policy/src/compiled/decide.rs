@@ -1,0 +1,183 @@
+//! One side of a connection, tier by tier. In: what applies to the subject and how far each rule matches. Out: the
+//! side's outcome with its reasons. Both a single verdict and all pairs at once are decided here.
+
+use std::sync::Arc;
+
+use ringfence_model::{
+    origin::Origin,
+    tier::Action,
+    verdict::{Missing, Outcome, Reason, Side},
+};
+
+use super::{
+    rule::{Level, Rule, RuleSet},
+    truth::{Alternative, Match, either, provided},
+};
+
+/// How the rules of a set match one connection.
+pub(super) trait Probe {
+    /// Whether the rule matches.
+    fn matches(&self, rule: &Rule) -> Match;
+    /// Where the peer that matched is written.
+    fn peer(&self, rule: &Rule) -> Origin;
+    /// Whether the other end is the subject's own node.
+    fn own_node(&self) -> &Match;
+    /// The reasons beside the isolating policies when nothing lets the connection through.
+    fn near_miss(&self, set: &RuleSet) -> Option<Reason>;
+}
+
+fn side(outcome: Outcome, reasons: Vec<Reason>) -> Side {
+    Side { outcome, conditions: Vec::new(), missing: Vec::new(), reasons }
+}
+
+/// Decides one side.
+pub(super) fn decide<P: Probe>(set: &RuleSet, probe: &P) -> Side {
+    levels(&set.admin, probe, &|passed| network(set, probe, passed))
+}
+
+/// What to do when a tier does not decide; the rules that handed on are given.
+type Next<'a> = &'a dyn Fn(&[Reason]) -> Side;
+
+/// The first matching rule of the levels decides.
+fn levels<P: Probe>(levels_left: &[Level], probe: &P, next: Next<'_>) -> Side {
+    let Some((level, rest)) = levels_left.split_first() else { return next(&[]) };
+    first_matches(level, Vec::new(), probe, &|found| resolve(found, rest, probe, next))
+}
+
+/// Finds the first matching rule of each policy of a level, in every possible world.
+fn first_matches<P: Probe>(
+    policies: &[Vec<Arc<Rule>>],
+    found: Vec<Arc<Rule>>,
+    probe: &P,
+    then: &dyn Fn(&[Arc<Rule>]) -> Side,
+) -> Side {
+    let Some((rules, rest)) = policies.split_first() else { return then(&found) };
+    first_match(rules, rest, found, probe, then)
+}
+
+fn first_match<P: Probe>(
+    rules: &[Arc<Rule>],
+    policies: &[Vec<Arc<Rule>>],
+    found: Vec<Arc<Rule>>,
+    probe: &P,
+    then: &dyn Fn(&[Arc<Rule>]) -> Side,
+) -> Side {
+    let mut rules = rules;
+    while let Some((rule, later)) = rules.split_first() {
+        let with_rule = || {
+            let mut found = found.clone();
+            found.push(rule.clone());
+            first_matches(policies, found, probe, then)
+        };
+        match probe.matches(rule) {
+            Match::No => rules = later,
+            Match::Yes => return with_rule(),
+            Match::Perhaps(ways) => {
+                let otherwise = first_match(later, policies, found.clone(), probe, then);
+                return fork(&ways, &with_rule(), otherwise);
+            }
+        }
+    }
+    first_matches(policies, found, probe, then)
+}
+
+/// The answer when a rule matches in one of several uncertain ways.
+fn fork(ways: &[Alternative], matched: &Side, otherwise: Side) -> Side {
+    ways.iter().rev().fold(otherwise, |otherwise, way| {
+        let conditional = if way.conditions.is_empty() {
+            matched.clone()
+        } else {
+            provided(matched.clone(), otherwise.clone(), &way.conditions)
+        };
+        if way.facts.is_empty() { conditional } else { either(conditional, otherwise, &way.facts) }
+    })
+}
+
+/// What the rules that matched within one level lead to.
+fn resolve<P: Probe>(found: &[Arc<Rule>], rest: &[Level], probe: &P, next: Next<'_>) -> Side {
+    // The most restrictive first: its reasons stand if the order does not matter after all.
+    let apply = |action: Action| {
+        let rules = found.iter().filter(|rule| rule.action == action);
+        let refs = || rules.clone().map(|rule| rule.reference(probe.peer(rule)));
+        match action {
+            Action::Accept => side(Outcome::Allow, refs().map(Reason::Rule).collect()),
+            Action::Deny => side(Outcome::Deny, refs().map(Reason::Rule).collect()),
+            Action::Pass => next(&refs().map(Reason::Passed).collect::<Vec<_>>()),
+        }
+    };
+    let mut actions = [Action::Deny, Action::Pass, Action::Accept]
+        .into_iter()
+        .filter(|action| found.iter().any(|rule| rule.action == *action));
+    let Some(first) = actions.next() else { return levels(rest, probe, next) };
+    let order = || {
+        let mut names: Vec<_> = found.iter().map(|rule| rule.policy.full_name().into()).collect();
+        names.sort();
+        names.dedup();
+        [Missing::PriorityOrder(names)]
+    };
+    actions.fold(apply(first), |so_far, action| either(apply(action), so_far, &order()))
+}
+
+/// The tier of NetworkPolicies and Cilium policies.
+fn network<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason]) -> Side {
+    let mut uncertain: Vec<Alternative> = Vec::new();
+    let mut denied: Vec<Reason> = passed.to_vec();
+    for rule in &set.deny {
+        match probe.matches(rule) {
+            Match::No => {}
+            Match::Yes => denied.push(Reason::Rule(rule.reference(probe.peer(rule)))),
+            Match::Perhaps(ways) => uncertain.extend(ways),
+        }
+    }
+    if denied.len() > passed.len() {
+        return side(Outcome::Deny, denied);
+    }
+    let otherwise = match probe.own_node() {
+        Match::No => allowed(set, probe, passed, false),
+        Match::Yes => allowed(set, probe, passed, true),
+        Match::Perhaps(ways) => {
+            let own = allowed(set, probe, passed, true);
+            let other = allowed(set, probe, passed, false);
+            ways.iter().fold(other, |other, way| either(own.clone(), other, &way.facts))
+        }
+    };
+    uncertain
+        .iter()
+        .fold(otherwise, |otherwise, way| either(side(Outcome::Deny, denied.clone()), otherwise, &way.facts))
+}
+
+/// Allow rules, isolation, and the Baseline tier, once no deny rule matches.
+fn allowed<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason], own_node: bool) -> Side {
+    let isolated = !set.isolating.is_empty();
+    let with = |more: Vec<Reason>| passed.iter().cloned().chain(more).collect::<Vec<_>>();
+    if own_node && isolated {
+        return side(Outcome::Allow, with(vec![Reason::OwnNode]));
+    }
+    let mut certain = Vec::new();
+    let mut uncertain: Vec<(&Arc<Rule>, Vec<Alternative>)> = Vec::new();
+    for rule in &set.allow {
+        match probe.matches(rule) {
+            Match::No => {}
+            Match::Yes => certain.push(Reason::Rule(rule.reference(probe.peer(rule)))),
+            Match::Perhaps(ways) => uncertain.push((rule, ways)),
+        }
+    }
+    if !certain.is_empty() {
+        let reasons = if own_node { vec![Reason::OwnNode] } else { certain };
+        return side(Outcome::Allow, with(reasons));
+    }
+    let rest = if isolated {
+        let isolating = set.isolating.iter().cloned().map(Reason::Isolated);
+        side(Outcome::Deny, with(isolating.chain(probe.near_miss(set)).collect()))
+    } else {
+        let mut baseline = levels(&set.baseline, probe, &|_| side(Outcome::Allow, vec![Reason::NotIsolated]));
+        baseline.reasons = with(baseline.reasons);
+        baseline
+    };
+    // Conditions first, missing facts around them: whether a fact matters depends on all conditions.
+    uncertain.sort_by_key(|(_, ways)| ways.iter().any(|way| !way.facts.is_empty()));
+    uncertain.iter().fold(rest, |otherwise, (rule, ways)| {
+        let matched = side(Outcome::Allow, with(vec![Reason::Rule(rule.reference(probe.peer(rule)))]));
+        fork(ways, &matched, otherwise)
+    })
+}

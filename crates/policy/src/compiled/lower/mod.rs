@@ -1,0 +1,66 @@
+//! Policies of every dialect to the one form of rules. In: policies of the model. Out: parts.
+
+mod cilium;
+mod network_policy;
+mod tier;
+
+use ringfence_model::{
+    cilium::CiliumPolicy,
+    cluster::Cluster,
+    network_policy::NetworkPolicy,
+    port::{PortMatch, PortSpec},
+    tier::TierPolicy,
+};
+
+use super::{
+    matcher::{Matcher, MatcherId, Matchers},
+    rule::{Part, PortEntry, Protocols},
+    shape::Shapes,
+};
+
+/// What the lowering needs to number matchers.
+pub(super) struct Lowering<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) shapes: &'a Shapes,
+    pub(super) matchers: &'a mut Matchers,
+}
+
+impl Lowering<'_> {
+    fn matcher(&mut self, matcher: Matcher) -> MatcherId {
+        self.matchers.intern(matcher, self.shapes, self.cluster)
+    }
+
+    /// A NetworkPolicy.
+    pub(super) fn network_policy(&mut self, policy: &NetworkPolicy) -> Part {
+        network_policy::lower(self, policy)
+    }
+
+    /// A policy of the Admin or Baseline tier.
+    pub(super) fn tier_policy(&mut self, policy: &TierPolicy) -> Part {
+        tier::lower(self, policy)
+    }
+
+    /// A Cilium policy: a part for each spec whose subject is pods.
+    pub(super) fn cilium_policy(&mut self, policy: &CiliumPolicy) -> Vec<Part> {
+        cilium::lower(self, policy)
+    }
+}
+
+/// A port entry without layer 7.
+fn port_entry(entry: &PortMatch) -> PortEntry {
+    let protocols = entry.protocol.map_or(Protocols::Transport, Protocols::One);
+    PortEntry { protocols, ports: entry.ports.clone(), l7: Vec::new() }
+}
+
+/// The first port of a range, for a CNI that ignores `endPort`.
+fn without_end_port(mut entry: PortEntry) -> PortEntry {
+    if let PortSpec::Range(first, last) = &mut entry.ports {
+        *last = *first;
+    }
+    entry
+}
+
+/// A position in a list as rules carry it.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,279 @@
+//! Selectors of pods, each distinct one evaluated once. In: requirements on a pod, its namespace and its service
+//! account. Out: numbered matchers with the shapes that they select, kept up to date as shapes come.
+
+use fixedbitset::FixedBitSet;
+use ringfence_model::{
+    Text,
+    cluster::Cluster,
+    label::{Labels, Operator, Requirement, Selector},
+    origin::Origin,
+    workload::NAMESPACE_NAME_LABEL,
+};
+use rustc_hash::FxHashMap;
+
+use super::shape::{Shape, ShapeId, Shapes};
+
+/// Number of a matcher.
+pub(super) type MatcherId = u32;
+
+/// What a requirement looks at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Subject {
+    /// A label of the pod's namespace.
+    Namespace(Text),
+    /// A label of the pod.
+    Pod(Text),
+    /// The pod's service account.
+    ServiceAccount,
+    /// A label that every pod has with this value.
+    Constant(Text),
+    /// A label that no pod has.
+    Absent,
+}
+
+/// One requirement; its origin does not count when two are compared.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    pub(super) subject: Subject,
+    pub(super) operator: Operator,
+    /// Sorted, without repeats.
+    pub(super) values: Vec<Text>,
+    /// The key as written.
+    pub(super) key: Text,
+    pub(super) origin: Origin,
+}
+
+impl Condition {
+    pub(super) fn new(subject: Subject, requirement: &Requirement) -> Self {
+        let mut values = requirement.values.clone();
+        values.sort();
+        values.dedup();
+        let Requirement { key, operator, origin, .. } = requirement;
+        Self { subject, operator: *operator, values, key: key.clone(), origin: *origin }
+    }
+
+    /// Whether a value (or its absence) meets it.
+    fn holds(&self, actual: Option<&Text>) -> bool {
+        let listed = || actual.is_some_and(|actual| self.values.binary_search(actual).is_ok());
+        match self.operator {
+            Operator::In => listed(),
+            Operator::NotIn => !listed(),
+            Operator::Exists => actual.is_some(),
+            Operator::DoesNotExist => actual.is_none(),
+        }
+    }
+
+    /// What it looks at, for a pod of this shape.
+    pub(super) fn actual<'a>(&'a self, shape: &'a Shape, namespace: Option<&'a Labels>) -> Option<&'a Text> {
+        match &self.subject {
+            Subject::Namespace(key) => namespace.and_then(|labels| labels.get(key)),
+            Subject::Pod(key) => shape.labels.get(key),
+            Subject::ServiceAccount => Some(&shape.service_account),
+            Subject::Constant(value) => Some(value),
+            Subject::Absent => None,
+        }
+    }
+
+    pub(super) fn holds_for(&self, shape: &Shape, namespace: Option<&Labels>) -> bool {
+        self.holds(self.actual(shape, namespace))
+    }
+
+    /// The values, if only these can meet it.
+    fn only_values(&self) -> Option<&[Text]> {
+        (self.operator == Operator::In).then_some(self.values.as_slice())
+    }
+}
+
+/// A selector of pods: all conditions must hold, in one namespace if it is restricted to one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Matcher {
+    /// The one namespace that it is restricted to.
+    pub(super) namespace: Option<Text>,
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// A matcher without origins: what makes two the same.
+type MatcherKey = (Option<Text>, Vec<(Subject, Operator, Vec<Text>)>);
+
+impl Matcher {
+    /// Pods by a namespace selector (or one namespace) and a pod selector.
+    pub(super) fn pods(
+        namespace: Option<Text>,
+        namespaces: Option<&Selector>,
+        pods: Option<&Selector>,
+    ) -> Self {
+        let of = |selector: Option<&Selector>, subject: fn(Text) -> Subject| -> Vec<Condition> {
+            let requirements = selector.map_or(&[][..], |selector| &selector.requirements);
+            requirements.iter().map(|wanted| Condition::new(subject(wanted.key.clone()), wanted)).collect()
+        };
+        let mut conditions = of(namespaces, Subject::Namespace);
+        conditions.extend(of(pods, Subject::Pod));
+        Self { namespace, conditions }
+    }
+
+    /// Whether it selects pods of this shape.
+    pub(super) fn matches(&self, shape: &Shape, namespace: Option<&Labels>) -> bool {
+        self.namespace.as_ref().is_none_or(|only| *only == shape.namespace)
+            && self.conditions.iter().all(|condition| condition.holds_for(shape, namespace))
+    }
+
+    fn key(&self) -> MatcherKey {
+        let mut conditions: Vec<_> =
+            self.conditions.iter().map(|c| (c.subject.clone(), c.operator, c.values.clone())).collect();
+        conditions.sort();
+        conditions.dedup();
+        (self.namespace.clone(), conditions)
+    }
+
+    /// Namespaces outside of which it selects nothing, if it names them.
+    fn candidate_namespaces(&self) -> Option<Vec<Text>> {
+        if let Some(only) = &self.namespace {
+            return Some(vec![only.clone()]);
+        }
+        let by_name =
+            |c: &&Condition| matches!(&c.subject, Subject::Namespace(key) if **key == *NAMESPACE_NAME_LABEL);
+        self.conditions.iter().filter(by_name).find_map(Condition::only_values).map(<[Text]>::to_vec)
+    }
+
+    /// The shapes that it selects, ascending.
+    fn select(&self, shapes: &Shapes, cluster: &Cluster) -> Vec<ShapeId> {
+        let keep = |id: &ShapeId| {
+            shapes
+                .get(*id)
+                .is_some_and(|shape| self.matches(shape, namespace_labels(cluster, &shape.namespace)))
+        };
+        if let Some(namespaces) = self.candidate_namespaces() {
+            let candidates = namespaces.iter().flat_map(|name| shapes.in_namespace(name).iter().copied());
+            let mut found: Vec<ShapeId> = candidates.filter(keep).collect();
+            found.sort_unstable();
+            return found;
+        }
+        let by_label = self.conditions.iter().find_map(|c| match (&c.subject, c.only_values()) {
+            (Subject::Pod(key), Some(values)) => Some((key, values)),
+            _ => None,
+        });
+        if let Some((key, values)) = by_label {
+            let candidates = values.iter().flat_map(|value| shapes.with_label(key, value).iter().copied());
+            let mut found: Vec<ShapeId> = candidates.filter(keep).collect();
+            found.sort_unstable();
+            return found;
+        }
+        shapes.iter().map(|(id, _)| id).filter(keep).collect()
+    }
+}
+
+/// The labels of a namespace.
+pub(super) fn namespace_labels<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a Labels> {
+    cluster.namespace(name).map(|namespace| &namespace.labels)
+}
+
+/// A set of shapes: a short list while it is short, a bit for each shape when it is not.
+#[derive(Debug)]
+pub(super) enum ShapeSet {
+    /// Ascending.
+    Few(Vec<ShapeId>),
+    Many(FixedBitSet),
+}
+
+/// Lists longer than this become bit sets.
+const FEW: usize = 64;
+
+impl ShapeSet {
+    fn new(found: Vec<ShapeId>, shapes: usize) -> Self {
+        if found.len() <= FEW {
+            return Self::Few(found);
+        }
+        let mut bits = FixedBitSet::with_capacity(shapes);
+        for id in found {
+            bits.insert(id as usize);
+        }
+        Self::Many(bits)
+    }
+
+    pub(super) fn contains(&self, id: ShapeId) -> bool {
+        match self {
+            Self::Few(list) => list.binary_search(&id).is_ok(),
+            Self::Many(bits) => bits.contains(id as usize),
+        }
+    }
+
+    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = ShapeId> + '_> {
+        match self {
+            Self::Few(list) => Box::new(list.iter().copied()),
+            Self::Many(bits) => Box::new(bits.ones().map(|id| ShapeId::try_from(id).unwrap_or(ShapeId::MAX))),
+        }
+    }
+
+    /// Adds the newest shape.
+    fn push(&mut self, id: ShapeId) {
+        match self {
+            Self::Few(list) if list.len() < FEW => list.push(id),
+            Self::Few(list) => {
+                let mut all = std::mem::take(list);
+                all.push(id);
+                *self = Self::new(all, id as usize + 1);
+            }
+            Self::Many(bits) => {
+                bits.grow(id as usize + 1);
+                bits.insert(id as usize);
+            }
+        }
+    }
+}
+
+/// All distinct matchers with what they select.
+#[derive(Debug, Default)]
+pub(super) struct Matchers {
+    matchers: Vec<Matcher>,
+    selected: Vec<ShapeSet>,
+    by_key: FxHashMap<MatcherKey, MatcherId>,
+}
+
+impl Matchers {
+    /// The number of a matcher; a new one is evaluated against every shape.
+    pub(super) fn intern(&mut self, matcher: Matcher, shapes: &Shapes, cluster: &Cluster) -> MatcherId {
+        let key = matcher.key();
+        if let Some(id) = self.by_key.get(&key) {
+            return *id;
+        }
+        let id = MatcherId::try_from(self.matchers.len()).unwrap_or(MatcherId::MAX);
+        self.selected.push(ShapeSet::new(matcher.select(shapes, cluster), shapes.len()));
+        self.matchers.push(matcher);
+        self.by_key.insert(key, id);
+        id
+    }
+
+    /// Evaluates every matcher against a new shape.
+    pub(super) fn add_shape(&mut self, id: ShapeId, shapes: &Shapes, cluster: &Cluster) {
+        let Some(shape) = shapes.get(id) else { return };
+        let namespace = namespace_labels(cluster, &shape.namespace);
+        for (matcher, selected) in self.matchers.iter().zip(&mut self.selected) {
+            if matcher.matches(shape, namespace) {
+                selected.push(id);
+            }
+        }
+    }
+
+    /// Evaluates every matcher again: labels of namespaces have changed.
+    pub(super) fn refresh(&mut self, shapes: &Shapes, cluster: &Cluster) {
+        for (matcher, selected) in self.matchers.iter().zip(&mut self.selected) {
+            *selected = ShapeSet::new(matcher.select(shapes, cluster), shapes.len());
+        }
+    }
+
+    pub(super) fn selected(&self, id: MatcherId) -> Option<&ShapeSet> {
+        self.selected.get(id as usize)
+    }
+
+    pub(super) fn selects(&self, id: MatcherId, shape: ShapeId) -> bool {
+        self.selected(id).is_some_and(|selected| selected.contains(shape))
+    }
+
+    pub(super) fn get(&self, id: MatcherId) -> Option<&Matcher> {
+        self.matchers.get(id as usize)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.matchers.len()
+    }
+}
