@@ -1,0 +1,1 @@
+//! Reports: one directory per command, one file per format. In: answers of the analysis. Out: text.
