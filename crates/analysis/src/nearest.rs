@@ -46,7 +46,10 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_finds_its_name() {
-        assert_eq!(nearest("posgres", ["data/postgres", "shop/api", "data/postgres-backup"])[0], "data/postgres");
+        assert_eq!(
+            nearest("posgres", ["data/postgres", "shop/api", "data/postgres-backup"])[0],
+            "data/postgres"
+        );
         assert!(nearest("zzz", ["shop/api"]).is_empty());
         assert_eq!(one_of(&["a".to_owned(), "b".to_owned(), "c".to_owned()]), "`a`, `b` or `c`");
         assert_eq!(one_of(&["a".to_owned()]), "`a`");

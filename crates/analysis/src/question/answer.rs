@@ -102,7 +102,9 @@ impl Refusal {
                 format!("the Service `{service}` has no endpoints: its selector selects no pod of the input")
             }
             Self::NoEndpoints { service, not_ready } => {
-                format!("the Service `{service}` has no ready endpoints ({not_ready} of its pods are not ready)")
+                format!(
+                    "the Service `{service}` has no ready endpoints ({not_ready} of its pods are not ready)"
+                )
             }
             Self::NoSuchPort { service, offered } if offered.is_empty() => {
                 format!("the Service `{service}` has no ports")
@@ -111,7 +113,9 @@ impl Refusal {
                 format!("the Service `{service}` has no such port (it has {})", offered.join(", "))
             }
             Self::NoTargetPort { service, name } => {
-                format!("no pod behind the Service `{service}` has a container port called `{name}`, its target port")
+                format!(
+                    "no pod behind the Service `{service}` has a container port called `{name}`, its target port"
+                )
             }
             Self::NoNamedPort { pods, name } => {
                 format!("no container port is called `{name}` in {}", pods.join(", "))
@@ -195,12 +199,16 @@ pub fn answer(question: &Question, cluster: &Cluster, judge: &impl Judge) -> Res
     for leg in &asker.legs {
         asker.judge_leg(leg, judge, &mut cells);
     }
-    let mut notes: Vec<String> = [&question.from.note, &question.to.note].into_iter().flatten().cloned().collect();
+    let mut notes: Vec<String> =
+        [&question.from.note, &question.to.note].into_iter().flatten().cloned().collect();
     notes.extend(asker.not_exposed());
     // A pod that reaches itself, or a family that the other end lacks, counts only where nothing else does.
     if cells.iter().any(|cell| !cell.aside) {
         if asker.through_service() && cells.iter().any(|cell| cell.aside && cell.to_itself) {
-            notes.push("a pod that the Service sends back to itself always gets through; that is not counted here".to_owned());
+            notes.push(
+                "a pod that the Service sends back to itself always gets through; that is not counted here"
+                    .to_owned(),
+            );
         }
         cells.retain(|cell| !cell.aside);
     }
@@ -255,8 +263,10 @@ impl<'a> Asker<'a> {
         to.dedup();
         let pods = |ids: &[PodId]| ids.iter().filter_map(|id| cluster.pod(*id)).collect::<Vec<&Pod>>();
         let (from, to) = (pods(&from), pods(&to));
-        let is_node = |end: &End| matches!(end, End::Address(address) if cluster.node_of_address(*address).is_some());
-        let by_address = legs.iter().any(|leg| matches!(leg.reach, Ok(Reach::Outside(OutsideEnd::Address(_)))));
+        let is_node =
+            |end: &End| matches!(end, End::Address(address) if cluster.node_of_address(*address).is_some());
+        let by_address =
+            legs.iter().any(|leg| matches!(leg.reach, Ok(Reach::Outside(OutsideEnd::Address(_)))));
         let by_node = from.iter().chain(&to).any(|pod| pod.host_network)
             || is_node(&question.from.end)
             || is_node(&question.to.end)
@@ -283,7 +293,9 @@ impl<'a> Asker<'a> {
 
     fn nothing(&self) -> Problem {
         let end = [&self.question.from, &self.question.to].into_iter().find(|end| match end.end {
-            End::Network(net) => IpSet::from_nets([&net]).difference(&self.cluster.own_addresses()).is_empty(),
+            End::Network(net) => {
+                IpSet::from_nets([&net]).difference(&self.cluster.own_addresses()).is_empty()
+            }
             _ => false,
         });
         match end {
@@ -378,7 +390,8 @@ impl<'a> Asker<'a> {
 
     fn is_broad(&self, place: &Place) -> bool {
         let ends = [&self.question.from.end, &self.question.to.end];
-        matches!(place, Place::Addresses(_)) && ends.iter().any(|end| matches!(end, End::Network(_) | End::Internet))
+        matches!(place, Place::Addresses(_))
+            && ends.iter().any(|end| matches!(end, End::Network(_) | End::Internet))
     }
 
     /// The families that both ends can use (and the Service between them), and whether there is one. If there is none,
@@ -396,7 +409,9 @@ impl<'a> Asker<'a> {
             return (common, true);
         }
         // An address fixes the family; otherwise the Service does, then the source.
-        let fixed = [(to, &destination), (from, &source)].into_iter().find(|(place, _)| matches!(place, Place::Addresses(_)));
+        let fixed = [(to, &destination), (from, &source)]
+            .into_iter()
+            .find(|(place, _)| matches!(place, Place::Addresses(_)));
         let fallback = match fixed {
             Some((_, families)) => families.first(),
             None if of_service.is_empty() => source.first(),
@@ -466,9 +481,14 @@ fn join(cells: Vec<Cell>) -> Vec<Part> {
     // Ports as they are reached follow those asked for, unless a Service maps one to another.
     let mapped = |cell: &Cell| (cell.asked != cell.target).then(|| cell.target.clone());
     cells = merged(cells, |c| (c.from.clone(), c.to.clone(), c.families.clone(), c.protocol, mapped(c)));
-    cells = merged(cells, |c| (c.from.clone(), kind(&c.to), c.families.clone(), c.protocol, c.asked.clone(), c.target.clone()));
-    cells = merged(cells, |c| (kind(&c.from), c.to.clone(), c.families.clone(), c.protocol, c.asked.clone(), c.target.clone()));
-    let exact = |place: &Place| if matches!(place, Place::Addresses(_)) { kind(place) } else { place.clone() };
+    cells = merged(cells, |c| {
+        (c.from.clone(), kind(&c.to), c.families.clone(), c.protocol, c.asked.clone(), c.target.clone())
+    });
+    cells = merged(cells, |c| {
+        (kind(&c.from), c.to.clone(), c.families.clone(), c.protocol, c.asked.clone(), c.target.clone())
+    });
+    let exact =
+        |place: &Place| if matches!(place, Place::Addresses(_)) { kind(place) } else { place.clone() };
     cells = merged(cells, |c| (exact(&c.from), exact(&c.to), c.protocol, c.asked.clone(), c.target.clone()));
     let mut parts: Vec<(usize, Part)> = Vec::new();
     for (group, cell) in cells {

@@ -16,7 +16,7 @@ use ringfence_model::{
 use super::{
     Problem,
     answer::Refusal,
-    name::{End, Role, Resolver, full_name},
+    name::{End, Resolver, Role, full_name},
     place::running,
     port::{PortAsk, PortItem, PortName},
 };
@@ -60,18 +60,22 @@ pub(super) enum OutsideEnd {
 /// Where a question's ports lead.
 pub(super) fn legs(cluster: &Cluster, end: &End, ports: &PortAsk) -> Result<Vec<Leg>, Problem> {
     match end {
-        End::Workload(_) | End::Pod(_) => pods(cluster, &running(cluster, end), ports, &full_name(cluster, end)),
+        End::Workload(_) | End::Pod(_) => {
+            pods(cluster, &running(cluster, end), ports, &full_name(cluster, end))
+        }
         End::Service(at, family) => match cluster.services.get(*at) {
             Some(found) => service(cluster, found, *family, ports),
             None => Ok(Vec::new()),
         },
-        End::Address(_) | End::Network(_) | End::Internet => as_asked(Reach::Outside(OutsideEnd::Asked), ports, &[]),
-        End::Name(name) => as_asked(Reach::Outside(OutsideEnd::Name(name.clone())), ports, &[]),
+        End::Address(_) | End::Network(_) | End::Internet => {
+            as_asked(&Reach::Outside(OutsideEnd::Asked), ports, &[])
+        }
+        End::Name(name) => as_asked(&Reach::Outside(OutsideEnd::Name(name.clone())), ports, &[]),
     }
 }
 
 /// The ports as asked; names have no meaning there.
-fn as_asked(reach: Reach, ports: &PortAsk, families: &[Family]) -> Result<Vec<Leg>, Problem> {
+fn as_asked(reach: &Reach, ports: &PortAsk, families: &[Family]) -> Result<Vec<Leg>, Problem> {
     let leg = |protocol, set: PortSet| Leg {
         reach: Ok(reach.clone()),
         protocol,
@@ -99,14 +103,14 @@ fn as_asked(reach: Reach, ports: &PortAsk, families: &[Family]) -> Result<Vec<Le
 /// Pods, with named ports resolved per pod.
 fn pods(cluster: &Cluster, pods: &[PodId], ports: &PortAsk, called: &str) -> Result<Vec<Leg>, Problem> {
     let PortAsk::Some(items) = ports else {
-        return as_asked(Reach::Pods(pods.to_vec()), ports, &[]);
+        return as_asked(&Reach::Pods(pods.to_vec()), ports, &[]);
     };
     let mut legs = Vec::new();
     for item in items {
         match &item.port {
             PortName::Range(..) => {
                 let one = PortAsk::Some(vec![item.clone()]);
-                legs.extend(as_asked(Reach::Pods(pods.to_vec()), &one, &[])?);
+                legs.extend(as_asked(&Reach::Pods(pods.to_vec()), &one, &[])?);
             }
             PortName::Name(name) => legs.extend(named(cluster, pods, item.protocol, name, called)?),
         }
@@ -127,7 +131,9 @@ fn named(
     for id in pods {
         let Some(pod) = cluster.pod(*id) else { continue };
         let mut found = false;
-        for protocol in Protocol::WITH_PORTS.into_iter().filter(|known| protocol.is_none_or(|asked| asked == *known)) {
+        for protocol in
+            Protocol::WITH_PORTS.into_iter().filter(|known| protocol.is_none_or(|asked| asked == *known))
+        {
             for number in pod.named_ports(name, protocol) {
                 by_number.entry((protocol, number)).or_default().push(*id);
                 found = true;
@@ -201,7 +207,8 @@ fn service(
         match found {
             Some(port) => legs.extend(through(cluster, service, &called, &families, port)),
             None => {
-                let offered = service.ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
+                let offered =
+                    service.ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
                 legs.push(refused(Refusal::NoSuchPort { service: called.clone(), offered }, protocol, asked));
             }
         }
@@ -215,10 +222,12 @@ fn alias(cluster: &Cluster, name: &Text, ports: &PortAsk) -> Result<Vec<Leg>, Pr
     let resolved = Resolver::new(cluster, None).resolve(name, Role::Destination);
     match resolved.map(|named| named.end) {
         Ok(End::Service(at, family)) => match cluster.services.get(at) {
-            Some(target) if !matches!(target.kind, ServiceType::ExternalName(_)) => service(cluster, target, family, ports),
-            _ => as_asked(Reach::Outside(OutsideEnd::Name(name.clone())), ports, &[]),
+            Some(target) if !matches!(target.kind, ServiceType::ExternalName(_)) => {
+                service(cluster, target, family, ports)
+            }
+            _ => as_asked(&Reach::Outside(OutsideEnd::Name(name.clone())), ports, &[]),
         },
-        _ => as_asked(Reach::Outside(OutsideEnd::Name(name.clone())), ports, &[]),
+        _ => as_asked(&Reach::Outside(OutsideEnd::Name(name.clone())), ports, &[]),
     }
 }
 
@@ -236,10 +245,10 @@ fn headless(
         legs.extend(pods(cluster, &backends.pods, &service_port_names(service, ports), called)?);
     }
     for address in &backends.addresses {
-        legs.extend(as_asked(Reach::Outside(OutsideEnd::Address(*address)), ports, &[])?);
+        legs.extend(as_asked(&Reach::Outside(OutsideEnd::Address(*address)), ports, &[])?);
     }
     if legs.is_empty() {
-        let all = as_asked(Reach::Pods(Vec::new()), ports, &[])?;
+        let all = as_asked(&Reach::Pods(Vec::new()), ports, &[])?;
         legs.extend(all.into_iter().map(|leg| refused(backends.none(called), leg.protocol, leg.asked)));
     }
     for leg in &mut legs {
@@ -254,7 +263,9 @@ fn service_port_names(service: &Service, ports: &PortAsk) -> PortAsk {
     let translate = |item: &PortItem| {
         let PortName::Name(name) = &item.port else { return item.clone() };
         let mut of_service = service.ports.iter();
-        let Some(port) = of_service.find(|port| port.name.as_deref() == Some(name.as_str())) else { return item.clone() };
+        let Some(port) = of_service.find(|port| port.name.as_deref() == Some(name.as_str())) else {
+            return item.clone();
+        };
         let target = match &port.target {
             TargetPort::Number(number) => PortName::Range(*number, *number),
             TargetPort::Name(name) => PortName::Name(name.to_string()),
@@ -268,7 +279,11 @@ fn service_port_names(service: &Service, ports: &PortAsk) -> PortAsk {
 type AskedPort<'a> = (Protocol, PortSet, Option<&'a ServicePort>);
 
 /// The ports of the Service that a question asks for; all of them if it names none.
-fn asked_ports<'a>(service: &'a Service, called: &str, ports: &PortAsk) -> Result<Vec<AskedPort<'a>>, Problem> {
+fn asked_ports<'a>(
+    service: &'a Service,
+    called: &str,
+    ports: &PortAsk,
+) -> Result<Vec<AskedPort<'a>>, Problem> {
     let own = |port: &'a ServicePort| (port.protocol, PortSet::range(port.port, port.port), Some(port));
     let PortAsk::Some(items) = ports else { return Ok(service.ports.iter().map(own).collect()) };
     let mut asked = Vec::new();
@@ -287,12 +302,18 @@ fn asked_ports<'a>(service: &'a Service, called: &str, ports: &PortAsk) -> Resul
             }
             PortName::Name(name) => {
                 let is = |port: &&ServicePort| {
-                    port.name.as_deref() == Some(name.as_str()) && item.protocol.is_none_or(|asked| asked == port.protocol)
+                    port.name.as_deref() == Some(name.as_str())
+                        && item.protocol.is_none_or(|asked| asked == port.protocol)
                 };
                 let found = service.ports.iter().find(is).ok_or_else(|| {
-                    let known: Vec<String> = service.ports.iter().filter_map(|p| p.name.as_deref().map(str::to_owned)).collect();
+                    let known: Vec<String> =
+                        service.ports.iter().filter_map(|p| p.name.as_deref().map(str::to_owned)).collect();
                     let problem = Problem::new(format!("the Service `{called}` has no port called `{name}`"));
-                    if known.is_empty() { problem } else { problem.help(format!("its ports are {}", one_of(&known))) }
+                    if known.is_empty() {
+                        problem
+                    } else {
+                        problem.help(format!("its ports are {}", one_of(&known)))
+                    }
                 })?;
                 asked.push(own(found));
             }
@@ -302,7 +323,13 @@ fn asked_ports<'a>(service: &'a Service, called: &str, ports: &PortAsk) -> Resul
 }
 
 /// One port of a Service, after DNAT.
-fn through(cluster: &Cluster, service: &Service, called: &str, families: &[Family], port: &ServicePort) -> Vec<Leg> {
+fn through(
+    cluster: &Cluster,
+    service: &Service,
+    called: &str,
+    families: &[Family],
+    port: &ServicePort,
+) -> Vec<Leg> {
     let asked = PortSet::range(port.port, port.port);
     let backends = backends(cluster, service);
     let leg = |reach, target: u16| Leg {
@@ -348,10 +375,12 @@ fn from_slices(
     let mut legs = Vec::new();
     for slice in slices(cluster, service) {
         let number = slice.ports.iter().find(|(name, protocol, _)| {
-            *protocol == port.protocol && name.as_deref().unwrap_or_default() == port.name.as_deref().unwrap_or_default()
+            *protocol == port.protocol
+                && name.as_deref().unwrap_or_default() == port.name.as_deref().unwrap_or_default()
         });
         let Some((_, _, Some(number))) = number else { continue };
-        for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready || service.publish_not_ready) {
+        for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready || service.publish_not_ready)
+        {
             for reach in endpoint_reach(cluster, service, endpoint) {
                 legs.push(Leg {
                     reach: Ok(reach),
@@ -380,10 +409,13 @@ fn endpoint_reach(
         endpoint.pod.as_ref().is_some_and(|name| pod.name == *name) && pod.namespace == service.namespace
     };
     let has = |pod: &Pod| endpoint.addresses.iter().any(|address| pod.addresses.contains(address));
-    let found = cluster.pods.iter().position(|pod| !pod.finished && (named(pod) || (!pod.host_network && has(pod))));
+    let found =
+        cluster.pods.iter().position(|pod| !pod.finished && (named(pod) || (!pod.host_network && has(pod))));
     match found {
         Some(at) => vec![Reach::Pods(vec![PodId(u32::try_from(at).unwrap_or(u32::MAX))])],
-        None => endpoint.addresses.iter().map(|address| Reach::Outside(OutsideEnd::Address(*address))).collect(),
+        None => {
+            endpoint.addresses.iter().map(|address| Reach::Outside(OutsideEnd::Address(*address))).collect()
+        }
     }
 }
 

@@ -42,7 +42,9 @@ impl Cuts {
                 }
             }
         }
-        for rule in cluster.tier_policies.iter().flat_map(|policy| policy.ingress.iter().chain(&policy.egress)) {
+        for rule in
+            cluster.tier_policies.iter().flat_map(|policy| policy.ingress.iter().chain(&policy.egress))
+        {
             cuts.add_ports(&rule.ports);
             for peer in &rule.peers {
                 if let TierPeer::Networks(nets, _) = peer {
@@ -55,7 +57,12 @@ impl Cuts {
                 continue;
             }
             for spec in &policy.specs {
-                let rules = spec.ingress.iter().chain(&spec.ingress_deny).chain(&spec.egress).chain(&spec.egress_deny);
+                let rules = spec
+                    .ingress
+                    .iter()
+                    .chain(&spec.ingress_deny)
+                    .chain(&spec.egress)
+                    .chain(&spec.egress_deny);
                 rules.for_each(|rule| cuts.add_cilium(rule));
             }
         }

@@ -75,7 +75,8 @@ impl Question {
     /// If a name is unknown, ambiguous or of a finished pod, or the port or request cannot be read.
     pub fn resolve(ask: &Ask<'_>, cluster: &Cluster) -> Result<Self, Problem> {
         let resolver = Resolver::new(cluster, ask.namespace);
-        let request = ask.request.map(str::trim).filter(|text| !text.is_empty()).map(request::parse).transpose()?;
+        let request =
+            ask.request.map(str::trim).filter(|text| !text.is_empty()).map(request::parse).transpose()?;
         let ports = match (PortAsk::parse(ask.port.unwrap_or_default())?, &request) {
             (PortAsk::All, Some(Request::Dns(_))) => PortAsk::parse("53/UDP")?,
             (ports, _) => ports,

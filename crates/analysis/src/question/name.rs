@@ -128,8 +128,9 @@ impl<'a> Resolver<'a> {
             [first, name] => self.two(first, name, text, role),
             [namespace, kind, name] => {
                 let kind = self.kind(kind).ok_or_else(|| {
-                    Problem::new(format!("`{kind}` in `{text}` is not a kind of workload"))
-                        .help("write `namespace/name`, or `namespace/kind/name` such as `shop/deployment/web`")
+                    Problem::new(format!("`{kind}` in `{text}` is not a kind of workload")).help(
+                        "write `namespace/name`, or `namespace/kind/name` such as `shop/deployment/web`",
+                    )
                 })?;
                 self.one(self.objects(Some(namespace), Some(&kind), name), text)
             }
@@ -236,7 +237,10 @@ impl<'a> Resolver<'a> {
             let services = self.services(within, name);
             if !services.is_empty() {
                 let (end, _) = self.one(services, name)?;
-                let note = format!("`{name}` is taken as `{}`: only a Service is called so", full_name(self.cluster, &end));
+                let note = format!(
+                    "`{name}` is taken as `{}`: only a Service is called so",
+                    full_name(self.cluster, &end)
+                );
                 return Ok(Some((end, Some(note))));
             }
         }
@@ -290,7 +294,8 @@ impl<'a> Resolver<'a> {
                 return Ok(at);
             }
         }
-        let known = self.cluster.services.iter().map(|service| format!("{}/{}", service.namespace, service.name));
+        let known =
+            self.cluster.services.iter().map(|service| format!("{}/{}", service.namespace, service.name));
         let near: Vec<String> = nearest(name, known).into_iter().map(|name| format!("svc:{name}")).collect();
         Err(did_you_mean(format!("no Service is called `{name}`"), &near))
     }
@@ -326,11 +331,16 @@ impl<'a> Resolver<'a> {
         let name = given.strip_suffix('.').unwrap_or(given).to_ascii_lowercase();
         match dns::parse(&name) {
             Some(ClusterName::Service { namespace, service }) => {
-                return self.service(&format!("{namespace}/{service}")).map(|at| (End::Service(at, None), None));
+                return self
+                    .service(&format!("{namespace}/{service}"))
+                    .map(|at| (End::Service(at, None), None));
             }
             Some(ClusterName::Host { namespace, service, host }) => {
                 self.service(&format!("{namespace}/{service}"))?;
-                return self.pod_host(namespace, host).map(|end| (end, None)).ok_or_else(|| self.unknown(given));
+                return self
+                    .pod_host(namespace, host)
+                    .map(|end| (end, None))
+                    .ok_or_else(|| self.unknown(given));
             }
             Some(ClusterName::Address(address)) => return Ok(self.address(address)),
             None => {}
@@ -366,12 +376,18 @@ impl<'a> Resolver<'a> {
         let Some(service) = self.cluster.services.get(at) else { return problem };
         let mut names: Vec<String> = self
             .pods(|of| *of == *service.namespace)
-            .filter(|(_, pod)| service.selector.as_ref().is_some_and(|wanted| pod.labels.contains_all(wanted)))
+            .filter(|(_, pod)| {
+                service.selector.as_ref().is_some_and(|wanted| pod.labels.contains_all(wanted))
+            })
             .map(|(_, pod)| full_name(self.cluster, &End::Workload(pod.workload)))
             .collect();
         names.sort_unstable();
         names.dedup();
-        if names.is_empty() { problem } else { problem.help(format!("name the workload behind it: {}", one_of(&names))) }
+        if names.is_empty() {
+            problem
+        } else {
+            problem.help(format!("name the workload behind it: {}", one_of(&names)))
+        }
     }
 
     /// Refuses finished pods: they take no part in connections.
@@ -387,8 +403,10 @@ impl<'a> Resolver<'a> {
             return Ok(());
         }
         let name = full_name(self.cluster, end);
-        Err(Problem::new(format!("`{name}` is finished (its phase is Succeeded or Failed): it takes no part in connections"))
-            .help("name a pod that runs"))
+        Err(Problem::new(format!(
+            "`{name}` is finished (its phase is Succeeded or Failed): it takes no part in connections"
+        ))
+        .help("name a pod that runs"))
     }
 
     fn kind(&self, text: &str) -> Option<Kind> {
@@ -415,10 +433,12 @@ impl<'a> Resolver<'a> {
     }
 
     fn unknown(&self, text: &str) -> Problem {
-        let workloads = self.cluster.workloads.iter().map(|workload| format!("{}/{}", workload.namespace, workload.name));
+        let workloads =
+            self.cluster.workloads.iter().map(|workload| format!("{}/{}", workload.namespace, workload.name));
         let pods = self.cluster.pods.iter().filter(|pod| !pod.stand_in);
         let pods = pods.map(|pod| format!("{}/{}", pod.namespace, pod.name));
-        let services = self.cluster.services.iter().map(|service| format!("svc:{}/{}", service.namespace, service.name));
+        let services =
+            self.cluster.services.iter().map(|service| format!("svc:{}/{}", service.namespace, service.name));
         let near = nearest(text, workloads.chain(pods).chain(services));
         did_you_mean(format!("no workload, pod or Service is called `{text}`"), &near)
     }
@@ -438,12 +458,19 @@ pub fn full_name(cluster: &Cluster, end: &End) -> String {
                 other.namespace == workload.namespace && other.name == workload.name
             };
             if cluster.workloads.iter().filter(shares).count() > 1 {
-                format!("{}/{}/{}", workload.namespace, workload.kind.as_str().to_ascii_lowercase(), workload.name)
+                format!(
+                    "{}/{}/{}",
+                    workload.namespace,
+                    workload.kind.as_str().to_ascii_lowercase(),
+                    workload.name
+                )
             } else {
                 format!("{}/{}", workload.namespace, workload.name)
             }
         }),
-        End::Pod(id) => cluster.pod(*id).map_or_else(String::new, |pod| format!("{}/{}", pod.namespace, pod.name)),
+        End::Pod(id) => {
+            cluster.pod(*id).map_or_else(String::new, |pod| format!("{}/{}", pod.namespace, pod.name))
+        }
         End::Service(at, _) => (cluster.services.get(*at))
             .map_or_else(String::new, |service| format!("svc:{}/{}", service.namespace, service.name)),
         End::Address(address) => address.to_string(),

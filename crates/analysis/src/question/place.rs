@@ -86,7 +86,8 @@ fn describe_pods(pods: &[PodId], cluster: &Cluster) -> String {
 }
 
 fn describe_addresses(set: &IpSet, cluster: &Cluster) -> String {
-    let internet = set.families().map(|family| cluster.internet(family)).fold(IpSet::empty(), |all, of| all.union(&of));
+    let internet =
+        set.families().map(|family| cluster.internet(family)).fold(IpSet::empty(), |all, of| all.union(&of));
     if *set == internet {
         return "internet".to_owned();
     }
@@ -118,9 +119,13 @@ fn listed(names: &[String]) -> String {
 pub(super) fn running(cluster: &Cluster, end: &End) -> Vec<PodId> {
     let alive = |id: &PodId| cluster.pod(*id).is_some_and(|pod| !pod.finished);
     match end {
-        End::Workload(id) => {
-            cluster.workload(*id).into_iter().flat_map(|workload| &workload.pods).copied().filter(alive).collect()
-        }
+        End::Workload(id) => cluster
+            .workload(*id)
+            .into_iter()
+            .flat_map(|workload| &workload.pods)
+            .copied()
+            .filter(alive)
+            .collect(),
         End::Pod(id) => vec![*id],
         _ => Vec::new(),
     }
@@ -130,7 +135,8 @@ pub(super) fn running(cluster: &Cluster, end: &End) -> Vec<PodId> {
 /// the cluster.
 pub(super) fn pod_families(cluster: &Cluster, pod: &Pod, of_cluster: &[Family]) -> Vec<Family> {
     let node = pod.node.as_deref().filter(|_| pod.host_network).and_then(|node| cluster.node(node));
-    let addresses = if pod.addresses.is_empty() { node.map_or(&[][..], |node| &node.addresses) } else { &pod.addresses };
+    let addresses =
+        if pod.addresses.is_empty() { node.map_or(&[][..], |node| &node.addresses) } else { &pod.addresses };
     let mut families: Vec<Family> = addresses.iter().map(|address| Family::of(*address)).collect();
     families.sort_unstable();
     families.dedup();

@@ -115,12 +115,15 @@ fn every(protocol: Protocol) -> PortName {
 /// Whether a container port can have the name (IANA_SVC_NAME, or a Service port's DNS label).
 fn is_name(text: &str) -> bool {
     let letters = text.chars().any(|c| c.is_ascii_alphabetic());
-    letters && text.len() <= 63 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    letters
+        && text.len() <= 63
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 fn bad(text: &str) -> Problem {
-    Problem::new(format!("`{text}` is not a port"))
-        .help("write a number from 1 to 65535 with or without its protocol, such as `5432/TCP`, or a port's name")
+    Problem::new(format!("`{text}` is not a port")).help(
+        "write a number from 1 to 65535 with or without its protocol, such as `5432/TCP`, or a port's name",
+    )
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub fn parse(text: &str) -> Result<Request, Problem> {
     if !verb.chars().all(|c| c.is_ascii_alphabetic()) {
         return Err(bad());
     }
-    let without_scheme = rest.strip_prefix("http://").or_else(|| rest.strip_prefix("https://")).unwrap_or(rest);
+    let without_scheme =
+        rest.strip_prefix("http://").or_else(|| rest.strip_prefix("https://")).unwrap_or(rest);
     let (host, path) = match without_scheme.find('/') {
         Some(0) => (None, without_scheme.to_owned()),
         Some(at) => {
