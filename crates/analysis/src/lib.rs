@@ -1,5 +1,6 @@
 //! Questions asked of the policy engine. In: a cluster, a judge, and what people want to know. Out: answers as plain
 //! values: who may talk to whom and why, what is missing, whether an intended matrix holds. No I/O, no output formats.
 
+pub mod explain;
 pub mod nearest;
 pub mod question;
