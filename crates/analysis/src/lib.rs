@@ -2,5 +2,6 @@
 //! values: who may talk to whom and why, what is missing, whether an intended matrix holds. No I/O, no output formats.
 
 pub mod explain;
+pub mod matrix;
 pub mod nearest;
 pub mod question;

@@ -27,7 +27,7 @@ use super::{
 pub enum Summary {
     /// All pass.
     Allow,
-    /// All pass if their conditions hold.
+    /// All pass, some or all of them only if their conditions hold.
     AllowIf,
     /// All are dropped, or reach nothing.
     Deny,
@@ -219,6 +219,7 @@ pub fn answer(question: &Question, cluster: &Cluster, judge: &impl Judge) -> Res
     let summary = match outcomes.as_slice() {
         [] => return Err(asker.nothing()),
         [one] => *one,
+        [Summary::Allow, Summary::AllowIf] => Summary::AllowIf,
         _ => Summary::Mixed,
     };
     Ok(Answer { summary, parts, notes })
