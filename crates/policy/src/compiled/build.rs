@@ -31,6 +31,7 @@ impl Compiled {
             sets: Vec::new(),
             set_of_parts: FxHashMap::default(),
             shape_of_pod,
+            pod_index: None,
             cluster,
         };
         for part in compiled.lower_all() {

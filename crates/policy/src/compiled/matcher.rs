@@ -204,18 +204,26 @@ impl ShapeSet {
         }
     }
 
-    /// Adds the newest shape.
-    fn push(&mut self, id: ShapeId) {
+    /// Puts a shape in or takes it out.
+    fn set(&mut self, id: ShapeId, selected: bool) {
         match self {
-            Self::Few(list) if list.len() < FEW => list.push(id),
-            Self::Few(list) => {
-                let mut all = std::mem::take(list);
-                all.push(id);
-                *self = Self::new(all, id as usize + 1);
-            }
+            Self::Few(list) => match (list.binary_search(&id), selected) {
+                (Ok(at), false) => {
+                    list.remove(at);
+                }
+                (Err(at), true) => {
+                    list.insert(at, id);
+                    if list.len() > FEW {
+                        let all = std::mem::take(list);
+                        let largest = all.last().map_or(0, |id| *id as usize + 1);
+                        *self = Self::new(all, largest);
+                    }
+                }
+                _ => {}
+            },
             Self::Many(bits) => {
                 bits.grow(id as usize + 1);
-                bits.insert(id as usize);
+                bits.set(id as usize, selected);
             }
         }
     }
@@ -243,21 +251,28 @@ impl Matchers {
         id
     }
 
-    /// Evaluates every matcher against a new shape.
+    /// Evaluates every matcher for a new shape.
     pub(super) fn add_shape(&mut self, id: ShapeId, shapes: &Shapes, cluster: &Cluster) {
         let Some(shape) = shapes.get(id) else { return };
         let namespace = namespace_labels(cluster, &shape.namespace);
         for (matcher, selected) in self.matchers.iter().zip(&mut self.selected) {
             if matcher.matches(shape, namespace) {
-                selected.push(id);
+                selected.set(id, true);
             }
         }
     }
 
-    /// Evaluates every matcher again: labels of namespaces have changed.
-    pub(super) fn refresh(&mut self, shapes: &Shapes, cluster: &Cluster) {
+    /// Evaluates the matchers that look at namespaces again for these shapes: their namespace's labels have changed.
+    pub(super) fn refresh(&mut self, changed: &[ShapeId], shapes: &Shapes, cluster: &Cluster) {
         for (matcher, selected) in self.matchers.iter().zip(&mut self.selected) {
-            *selected = ShapeSet::new(matcher.select(shapes, cluster), shapes.len());
+            if !matcher.conditions.iter().any(|condition| matches!(condition.subject, Subject::Namespace(_)))
+            {
+                continue;
+            }
+            for id in changed {
+                let Some(shape) = shapes.get(*id) else { continue };
+                selected.set(*id, matcher.matches(shape, namespace_labels(cluster, &shape.namespace)));
+            }
         }
     }
 

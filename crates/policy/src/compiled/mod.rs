@@ -5,6 +5,7 @@
 //! *policy set*, shared by all shapes with the same parts. A verdict looks up the subject's set and tries its rules.
 
 mod build;
+mod change;
 mod decide;
 mod facts;
 mod l7;
@@ -12,6 +13,7 @@ mod lower;
 mod matcher;
 mod matching;
 mod near;
+mod reach;
 mod rule;
 mod shape;
 mod truth;
@@ -27,6 +29,9 @@ use ringfence_model::{
     workload::{Pod, PodId},
 };
 use rustc_hash::FxHashMap;
+
+pub use change::Change;
+pub use reach::{Cell, CellId, Reach};
 
 use crate::Judge;
 use decide::{Probe, decide};
@@ -75,6 +80,7 @@ pub struct Compiled {
     set_of_shape: Vec<SetId>,
     /// The shape of each pod; nothing for a finished (or removed) one.
     shape_of_pod: Vec<Option<ShapeId>>,
+    pod_index: Option<change::PodIndex>,
 }
 
 impl Compiled {

@@ -79,15 +79,6 @@ impl Match {
             },
         }
     }
-
-    /// The alternatives, a certain match as one without facts and conditions.
-    pub(super) fn ways(self) -> Vec<Alternative> {
-        match self {
-            Self::No => Vec::new(),
-            Self::Yes => vec![Alternative { facts: Vec::new(), conditions: Vec::new() }],
-            Self::Perhaps(ways) => ways,
-        }
-    }
 }
 
 /// The answer when it is not known whether `matched` or `otherwise` is the case.
