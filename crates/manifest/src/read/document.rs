@@ -39,6 +39,8 @@ pub(crate) enum Nature {
     Template(Origin),
     /// Something else.
     Stranger(Origin),
+    /// A syntax error in a document that does not look like a Kubernetes object.
+    BrokenStranger,
 }
 
 /// What one document holds.
@@ -90,6 +92,9 @@ pub(crate) fn read(
             let mut diagnostic = Diagnostic::error("syntax", origin, error.message);
             diagnostic.help = error.help;
             outcome.diagnostics.push(diagnostic);
+            if !document.text.contains("apiVersion") {
+                outcome.nature = Nature::BrokenStranger;
+            }
         }
     }
     let fails = outcome.diagnostics.iter().any(|found| found.severity == Severity::Error);

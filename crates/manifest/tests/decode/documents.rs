@@ -1,5 +1,8 @@
 //! Documents: lists, JSON, and texts that are no manifests.
 
+use ringfence_manifest::{Input, Options, read};
+use ringfence_model::diagnostic::Severity;
+
 use super::{check, clean, findings, load, load_as};
 
 #[test]
@@ -115,4 +118,20 @@ fn lists_and_json_are_read() {
     assert_eq!(loaded.cluster.pods.len(), 1);
     assert_eq!(loaded.objects, 3);
     assert_eq!(loaded.ignored.len(), 1);
+}
+
+#[test]
+fn a_broken_file_of_another_tool_is_a_warning_among_manifests() {
+    let manifest = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
+    let severity = |texts: &[&str]| {
+        let inputs =
+            texts.iter().map(|text| Input { name: "a.yaml".to_owned(), text: (*text).to_owned() }).collect();
+        let loaded = read(inputs, &Options::default());
+        loaded.diagnostics.iter().find(|found| found.code == "syntax").map(|found| found.severity)
+    };
+    let broken = "markdown_extensions: !!python/name:material.emoji\n";
+    assert_eq!(severity(&[manifest, broken]), Some(Severity::Warning));
+    assert_eq!(severity(&[broken]), Some(Severity::Error));
+    assert_eq!(severity(&[manifest, "apiVersion: [\n"]), Some(Severity::Error));
+    assert_eq!(severity(&[&format!("{manifest}---\nx: [\n")]), Some(Severity::Error));
 }
