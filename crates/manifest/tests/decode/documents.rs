@@ -44,6 +44,7 @@ fn templates_are_recognised() {
     for text in [
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: '{{ .Release.Name }}'}\n",
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ .Release.Name }}\n",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: {b: \"{{ index .x \"y\" }}\"}}\n",
         "{{- if .Values.enabled }}\napiVersion: v1\nkind: Service\n{{- end }}\n",
         "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ include \"x\" . }}\n---\nname: {{ .Values.x }}\n",
     ] {
