@@ -3,6 +3,7 @@
 
 pub mod document;
 pub mod parse;
+mod quick;
 pub mod scalar;
 pub mod template;
 pub mod tree;
