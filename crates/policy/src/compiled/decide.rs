@@ -81,9 +81,17 @@ fn first_match<P: Probe>(
     first_matches(policies, found, probe, then)
 }
 
+/// Conditions come first, then missing facts around them, those that leave conditions innermost: whether a fact
+/// matters depends on all conditions.
+fn rank(way: &Alternative) -> (bool, bool) {
+    (!way.facts.is_empty(), way.conditions.is_empty())
+}
+
 /// The answer when a rule matches in one of several uncertain ways.
 fn fork(ways: &[Alternative], matched: &Side, otherwise: Side) -> Side {
-    ways.iter().rev().fold(otherwise, |otherwise, way| {
+    let mut ordered: Vec<&Alternative> = ways.iter().collect();
+    ordered.sort_by_key(|way| rank(way));
+    ordered.into_iter().fold(otherwise, |otherwise, way| {
         let conditional = if way.conditions.is_empty() {
             matched.clone()
         } else {
@@ -154,12 +162,12 @@ fn allowed<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason], own_node: bool
         return side(Outcome::Allow, with(vec![Reason::OwnNode]));
     }
     let mut certain = Vec::new();
-    let mut uncertain: Vec<(&Arc<Rule>, Vec<Alternative>)> = Vec::new();
+    let mut uncertain: Vec<(&Arc<Rule>, Alternative)> = Vec::new();
     for rule in &set.allow {
         match probe.matches(rule) {
             Match::No => {}
             Match::Yes => certain.push(Reason::Rule(rule.reference(probe.peer(rule)))),
-            Match::Perhaps(ways) => uncertain.push((rule, ways)),
+            Match::Perhaps(ways) => uncertain.extend(ways.into_iter().map(|way| (rule, way))),
         }
     }
     if !certain.is_empty() {
@@ -170,14 +178,15 @@ fn allowed<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason], own_node: bool
         let isolating = set.isolating.iter().cloned().map(Reason::Isolated);
         side(Outcome::Deny, with(isolating.chain(probe.near_miss(set)).collect()))
     } else {
-        let mut baseline = levels(&set.baseline, probe, &|_| side(Outcome::Allow, vec![Reason::NotIsolated]));
+        let mut baseline = levels(&set.baseline, probe, &|passed| {
+            side(Outcome::Allow, passed.iter().cloned().chain([Reason::NotIsolated]).collect())
+        });
         baseline.reasons = with(baseline.reasons);
         baseline
     };
-    // Conditions first, missing facts around them: whether a fact matters depends on all conditions.
-    uncertain.sort_by_key(|(_, ways)| ways.iter().any(|way| !way.facts.is_empty()));
-    uncertain.iter().fold(rest, |otherwise, (rule, ways)| {
+    uncertain.sort_by_key(|(_, way)| rank(way));
+    uncertain.iter().fold(rest, |otherwise, (rule, way)| {
         let matched = side(Outcome::Allow, with(vec![Reason::Rule(rule.reference(probe.peer(rule)))]));
-        fork(ways, &matched, otherwise)
+        fork(std::slice::from_ref(way), &matched, otherwise)
     })
 }

@@ -77,6 +77,10 @@ fn peer_mismatches(context: &Context<'_>, what: &PeerMatch, other: &End<'_>) -> 
         PeerMatch::Nodes(_) => kind("nodes"),
         PeerMatch::Domains(_) | PeerMatch::Fqdn(_) => kind("other DNS names"),
         PeerMatch::Entity(entity) => kind(entity_peers(*entity)),
+        PeerMatch::Reserved(entities) => {
+            let wanted = entities.iter().find(|(_, wanted)| *wanted);
+            kind(wanted.map_or("other reserved identities", |(entity, _)| entity_peers(*entity)))
+        }
         PeerMatch::Services { .. } => kind("the backends of other Services"),
         PeerMatch::Unresolved(what) => kind(what),
     }
