@@ -1,0 +1,7 @@
+//! Reports: one directory per command, one file per format. In: answers of the analysis. Out: text.
+
+pub(crate) mod connections;
+mod graph;
+mod json;
+mod layout;
+mod words;
