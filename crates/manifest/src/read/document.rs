@@ -83,6 +83,7 @@ pub(crate) fn read(
             let mut decoder = Decoder::new(source, names);
             whole(&mut decoder, &root, name, namespace, &mut outcome);
             outcome.diagnostics = decoder.diagnostics;
+            outcome.diagnostics.sort_by_key(|found| found.origin.start);
         }
         Err(error) => {
             let origin = Origin { source, start: error.span.start, end: error.span.end };
@@ -171,10 +172,14 @@ fn whole(d: &mut Decoder<'_>, root: &Node<'_>, name: &str, namespace: &str, outc
         outcome.nature = stranger(d);
         return;
     }
-    for field in ["apiVersion", "kind"] {
-        if !has(field) {
-            d.missing(&map, "this object", field);
+    match (has("apiVersion"), has("kind")) {
+        (false, false) => {
+            let at = map.entries.first().map_or(root, |(key, _)| key);
+            let message = "this object has no `apiVersion` and no `kind`";
+            d.error(at, "missing-field", message, "both are required here");
         }
+        (false, true) => d.missing(&map, "this object", "apiVersion"),
+        (true, _) => d.missing(&map, "this object", "kind"),
     }
 }
 
@@ -239,12 +244,13 @@ fn one(
         }
         Lookup::WrongVersion { current } => {
             let message = format!("there is no {kind} in `{version}`");
-            d.error(version_node, "unknown-api-version", message, format!("a {kind} is in `{current}`"));
+            let allowed = format!("a {kind} is in `{current}`");
+            unknown(d, version_node, "unknown-api-version", message, allowed);
             return;
         }
         Lookup::Misspelt { kind: near } => {
             let message = format!("there is no kind `{kind}` in `{version}`");
-            d.error(kind_node, "unknown-kind", message, format!("did you mean `{near}`?"));
+            unknown(d, kind_node, "unknown-kind", message, format!("did you mean `{near}`?"));
             return;
         }
         Lookup::ForeignPolicy => {
@@ -262,6 +268,14 @@ fn one(
         fingerprint(map.node).hash(&mut hasher);
         outcome.found.push(Found { kind: known, content: hasher.finish(), object });
     }
+}
+
+fn unknown(d: &mut Decoder<'_>, node: &Node<'_>, code: &'static str, message: String, allowed: String) {
+    d.push(
+        Diagnostic::error(code, d.origin(node), message)
+            .with_label(allowed)
+            .with_help("the API server would reject this object; it is left out"),
+    );
 }
 
 /// A hash of what a node says, whatever its place and the order of its keys.
