@@ -84,8 +84,6 @@ pub(crate) struct Edge {
 pub(crate) enum Tone {
     /// As usual.
     Plain,
-    /// A fact is missing.
-    Unknown,
     /// A connection that opened.
     Opened,
     /// A connection that was cut.
@@ -99,7 +97,6 @@ impl Tone {
     pub(crate) fn color(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
-            Self::Unknown => Some("#6b7280"),
             Self::Opened => Some("#15803d"),
             Self::Cut => Some("#b91c1c"),
             Self::Changed => Some("#b45309"),
@@ -108,7 +105,7 @@ impl Tone {
 
     /// Whether it is dashed.
     pub(crate) fn dashed(self) -> bool {
-        matches!(self, Self::Unknown | Self::Cut)
+        self == Self::Cut
     }
 }
 
