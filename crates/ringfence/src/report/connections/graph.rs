@@ -16,10 +16,11 @@ use ringfence_model::{
 };
 use ringfence_policy::permit::Permit;
 
-use super::{Report, blocks::Names};
+use super::{Report, blocks};
 use crate::report::{
-    graph::{Anchor, Edge, Graph, Group, Node, Place, Tone},
-    words::{self, count},
+    blocks::Names,
+    graph::{Anchor, Edge, Graph, Node, Place, Tone},
+    words::{self, OutsideWords, count},
 };
 
 /// So few exceptions are listed.
@@ -30,15 +31,16 @@ const FEW_PORTS: usize = 16;
 
 /// The graph of a report.
 pub(super) fn of(report: &Report<'_>) -> Graph {
-    let names = Names::of(report);
+    let names = blocks::names(report);
+    let outside_words = OutsideWords::of(report.listing.map.cluster());
     let found = Found::of(&report.listing);
     let open = Open::of(&found, report);
     let mut making = Making {
         names: &names,
+        words: &outside_words,
         report,
         graph: Graph::default(),
         units: BTreeMap::new(),
-        groups: BTreeMap::new(),
     };
     let view = &report.listing.view;
     if !view.external {
@@ -62,7 +64,8 @@ pub(super) fn of(report: &Report<'_>) -> Graph {
         let to = making.unit(*unit, &open);
         if open.into.contains(unit) {
             exceptions.extend(
-                exception(permit, &names.outside(outside)).map(|words| format!("{words} as a source")),
+                exception(permit, &outside_words.say(outside).join(", "))
+                    .map(|words| format!("{words} as a source")),
             );
         } else if only_unknown(permit) {
             unknown += 1;
@@ -74,7 +77,7 @@ pub(super) fn of(report: &Report<'_>) -> Graph {
     for (unit, outside, permit) in &found.outgoing {
         let from = making.unit(*unit, &open);
         if open.out.contains(unit) {
-            exceptions.extend(exception(permit, &names.outside(outside)));
+            exceptions.extend(exception(permit, &outside_words.say(outside).join(", ")));
         } else if only_unknown(permit) {
             unknown += 1;
         } else {
@@ -177,34 +180,22 @@ impl Open {
 /// A graph that is being made.
 struct Making<'a> {
     names: &'a Names,
+    words: &'a OutsideWords,
     report: &'a Report<'a>,
     graph: Graph,
     units: BTreeMap<usize, usize>,
-    groups: BTreeMap<(Place, String), usize>,
 }
 
 impl Making<'_> {
-    fn group(&mut self, place: Place, name: &str) -> usize {
-        let groups = &mut self.graph.groups;
-        *self.groups.entry((place, name.to_owned())).or_insert_with(|| {
-            groups.push(Group { name: name.to_owned(), place, within: Vec::new() });
-            groups.len() - 1
-        })
-    }
-
     fn unit(&mut self, unit: usize, open: &Open) -> usize {
         if let Some(node) = self.units.get(&unit) {
             return *node;
         }
-        let namespace = self.names.namespace(unit).to_owned();
-        let group = self.group(Place::Inside, &namespace);
-        let full = self.names.name(unit);
-        let name = full.strip_prefix(&format!("{namespace}/")).unwrap_or(full).to_owned();
-        let detail = if name.ends_with(')') { String::new() } else { self.names.kind(unit).to_owned() };
+        let group = self.graph.group(Place::Inside, self.names.namespace(unit));
+        let (name, detail) = self.names.short(unit);
         let entry = self.entry(unit);
         let (open_in, open_out) = (open.into.contains(&unit), open.out.contains(&unit));
-        self.graph.nodes.push(Node { group, name, detail, entry, open_in, open_out });
-        let node = self.graph.nodes.len() - 1;
+        let node = self.graph.node(Node { group, name, detail, entry, open_in, open_out });
         self.units.insert(unit, node);
         node
     }
@@ -234,13 +225,7 @@ impl Making<'_> {
     }
 
     fn outside(&mut self, addresses: &IpSet, place: Place) -> usize {
-        let group = self.group(place, "Outside the cluster");
-        let name = self.names.outside(addresses);
-        let known = self.graph.nodes.iter().position(|node| node.group == group && node.name == name);
-        known.unwrap_or_else(|| {
-            self.graph.nodes.push(Node { group, name, ..Node::default() });
-            self.graph.nodes.len() - 1
-        })
+        self.graph.outside(place, self.words.say(addresses).join(", "))
     }
 
     fn edge(&mut self, from: usize, to: usize, permit: &Permit) {

@@ -9,7 +9,7 @@ use ringfence_model::{cluster::Cluster, network_policy::NetworkPeer, tier::TierP
 
 use super::{
     Report,
-    blocks::{self, Blocks, Names},
+    blocks::{self, Blocks},
 };
 use crate::report::{
     layout::{WIDTH, beside, pad, wrap},
@@ -39,7 +39,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         }
         for line in &block.lines {
             let mut mark = arrow;
-            for (target, ports) in beside(wrap(&line.targets, left), wrap(&line.ports, right)) {
+            for (target, ports) in beside(wrap(&line.targets, left), wrap(&line.facts.ports, right)) {
                 let doubt = ports.trim_end_matches(',').ends_with("unknown");
                 let style = if doubt { DOUBT } else { Style::new() };
                 if ports.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     let what = if denied { "denied connection" } else { "connection" };
     let units = report.listing.map.units().len();
     writeln!(out, "{} ({} in the input)", count(connections, what), count(units, things))?;
-    if lines().flat_map(|line| &line.ports).any(|ports| ports.ends_with("unknown")) {
+    if lines().flat_map(|line| &line.facts.ports).any(|ports| ports.ends_with("unknown")) {
         writeln!(
             out,
             "{FAINT}unknown: a fact is missing, such as the address or the node of a pod{FAINT:#}"
@@ -78,13 +78,13 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn write_entries(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let names = Names::of(report);
+    let names = blocks::names(report);
     writeln!(out, "{HEADING}Entry points{HEADING:#}")?;
     for entry in &report.entries {
         let (title, leads) = blocks::entry(entry, &names);
         writeln!(out, "  {title}")?;
         for (destination, gate) in leads {
-            if destination.len() + gate.len() + 8 <= WIDTH {
+            if destination.width().max(WIDEST_LEFT) + gate.width() + 6 <= WIDTH {
                 writeln!(out, "    {}  {gate}", pad(&destination, WIDEST_LEFT))?;
             } else {
                 writeln!(out, "    {destination}\n        {gate}")?;
