@@ -146,7 +146,11 @@ fn rule(d: &mut Decoder<'_>, item: &Node<'_>, egress: bool, dialect: &Dialect) -
 
 /// An action. v1alpha1 says Allow where v1alpha2 says Accept, which is easily mixed up.
 fn action(d: &mut Decoder<'_>, node: &Node<'_>, dialect: &Dialect) -> Option<Action> {
-    let accept = dialect.actions.iter().find(|(_, action)| *action == Action::Accept).map_or("Accept", |(name, _)| name);
+    let accept = dialect
+        .actions
+        .iter()
+        .find(|(_, action)| *action == Action::Accept)
+        .map_or("Accept", |(name, _)| name);
     if let Some(name @ ("Accept" | "Allow")) = node.text()
         && name != accept
     {

@@ -39,6 +39,8 @@ pub(crate) enum Nature {
     Template(Origin),
     /// Something else.
     Stranger(Origin),
+    /// A syntax error in a document that does not look like a Kubernetes object.
+    BrokenStranger,
 }
 
 /// What one document holds.
@@ -90,6 +92,9 @@ pub(crate) fn read(
             let mut diagnostic = Diagnostic::error("syntax", origin, error.message);
             diagnostic.help = error.help;
             outcome.diagnostics.push(diagnostic);
+            if !document.text.contains("apiVersion") {
+                outcome.nature = Nature::BrokenStranger;
+            }
         }
     }
     let fails = outcome.diagnostics.iter().any(|found| found.severity == Severity::Error);
@@ -112,12 +117,16 @@ fn template_action(source: SourceId, document: &Document<'_>, diagnostics: &[Dia
         let offset = |at: usize| document.span.start.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
         return Some(Origin { source, start: offset(range.start), end: offset(range.end) });
     }
-    // In quotes a template action is valid YAML; where a name is wanted it is still no name.
-    diagnostics.iter().find_map(|found| {
-        let start = found.origin.start.checked_sub(document.span.start)?;
-        let end = found.origin.end.checked_sub(document.span.start)?;
-        let value = document.text.get(start as usize..end as usize)?;
-        (value.contains("{{") && value.contains("}}")).then_some(found.origin)
+    // In quotes a template action is valid YAML, or nearly so; where a name is wanted it is still no name.
+    diagnostics.iter().filter(|found| found.severity == Severity::Error).find_map(|found| {
+        let at = found.origin.start.checked_sub(document.span.start)? as usize;
+        let (before, after) = document.text.split_at_checked(at)?;
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = after.find('\n').map_or(document.text.len(), |length| at + length);
+        let text = document.text.get(line..end)?;
+        let action = text.find("{{").filter(|_| text.contains("}}"))?;
+        let start = document.span.start.saturating_add(u32::try_from(line + action).ok()?);
+        Some(Origin { source, start, end: start.saturating_add(2) })
     })
 }
 
