@@ -51,7 +51,8 @@ fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) {
         let path = entry.expect("the corpus is readable").path();
         if path.is_dir() {
             collect(root, &path, files);
-        } else if path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md") {
+        } else if path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
+        {
             let name = path.strip_prefix(root).expect("it lies below").to_string_lossy().replace('\\', "/");
             files.push((name, std::fs::read_to_string(&path).expect("the corpus is readable")));
         }
@@ -184,7 +185,8 @@ fn judge(
             for (part, story) in judged.answer.parts.iter().zip(stories) {
                 let (from, to) = (part.from.describe(cluster), part.to.describe(cluster));
                 let outcome = part.ruling.outcome().as_str();
-                let _ = writeln!(failures, "  {outcome}: {from} -> {to} {:?} {:?}", part.ports, part.families);
+                let _ =
+                    writeln!(failures, "  {outcome}: {from} -> {to} {:?} {:?}", part.ports, part.families);
                 if let Ruling::Refused(refusal) = &part.ruling {
                     let _ = writeln!(failures, "    {}", refusal.describe());
                 }
@@ -195,9 +197,8 @@ fn judge(
 }
 
 fn tell(story: &Story, cluster: &Cluster, into: &mut String) {
-    let place = |origin: Origin| {
-        cluster.sources.place(origin).map(|place| format!(" ({place})")).unwrap_or_default()
-    };
+    let place =
+        |origin: Origin| cluster.sources.place(origin).map(|place| format!(" ({place})")).unwrap_or_default();
     for side in &story.sides {
         let _ = writeln!(into, "    {}: {}", side.direction.as_str(), side.outcome.as_str());
         for step in &side.steps {

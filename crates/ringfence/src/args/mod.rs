@@ -2,6 +2,7 @@
 //! command; what several commands take is here.
 
 pub(crate) mod connections;
+pub(crate) mod diff;
 
 mod shells;
 
@@ -38,6 +39,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List who can connect to whom, and on which ports
     Connections(connections::ConnectionsArgs),
+    /// Compare two states of a cluster: what a change opens and cuts
+    Diff(diff::DiffArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page (roff)

@@ -2,6 +2,7 @@
 
 mod completions;
 mod connections;
+mod diff;
 pub(crate) mod docs;
 mod man;
 pub(crate) mod ports;
@@ -19,6 +20,7 @@ use crate::{
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Connections(args) => connections::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Docs => docs::run(),

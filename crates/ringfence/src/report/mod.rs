@@ -1,7 +1,11 @@
 //! Reports: one directory per command, one file per format. In: answers of the analysis. Out: text.
 
+mod blocks;
 pub(crate) mod connections;
+mod csv;
+pub(crate) mod diff;
 mod graph;
 mod json;
 mod layout;
+mod md;
 mod words;
