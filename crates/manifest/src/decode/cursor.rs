@@ -92,7 +92,9 @@ fn describe(node: &Node<'_>) -> String {
         (Kind::Seq(_), _) => "a list".to_owned(),
         (Kind::Map(_), _) => "a mapping".to_owned(),
         (Kind::Scalar { text, .. }, Some(Scalar::Bool(_))) => format!("the boolean `{}`", shown(text)),
-        (Kind::Scalar { text, .. }, Some(Scalar::Int(_) | Scalar::Float(_))) => format!("the number `{}`", shown(text)),
+        (Kind::Scalar { text, .. }, Some(Scalar::Int(_) | Scalar::Float(_))) => {
+            format!("the number `{}`", shown(text))
+        }
         (Kind::Scalar { text, .. }, Some(Scalar::Str(_))) => format!("the string `{}`", shown(text)),
         (Kind::Scalar { .. }, _) => "nothing".to_owned(),
     }
@@ -376,7 +378,7 @@ impl<'i> Decoder<'i> {
         if let Some((_, value)) = known.iter().find(|(known, _)| *known == name) {
             return Some(*value);
         }
-        let list = quoted(known.iter().map(|(known, _)| *known));
+        let list = quoted(known.iter().map(|(known, _)| *known).filter(|known| !known.is_empty()));
         let allowed = match nearest(name, known.iter().map(|(known, _)| *known)) {
             Some(near) => format!("did you mean `{near}`? allowed: {list}"),
             None => format!("allowed: {list}"),

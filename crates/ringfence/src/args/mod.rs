@@ -1,7 +1,9 @@
 //! The command line. In: arguments. Out: one value per command with everything the user asked for. One file per
 //! command; what several commands take is here.
 
+pub(crate) mod explain;
 mod shells;
+pub(crate) mod test;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -34,6 +36,10 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say whether one end can connect to another, and which lines decide
+    Explain(explain::ExplainArgs),
+    /// Check a matrix of intended connections against the policies
+    Test(test::TestArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page (roff)

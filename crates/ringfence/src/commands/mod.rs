@@ -2,7 +2,9 @@
 
 mod completions;
 pub(crate) mod docs;
+mod explain;
 mod man;
+mod test;
 
 use crate::{
     args::Command,
@@ -16,6 +18,8 @@ use crate::{
 /// If it cannot go on: usage that makes no sense, no input at all, an output that cannot be written.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Explain(args) => explain::run(args, context),
+        Command::Test(args) => test::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Docs => docs::run(),
