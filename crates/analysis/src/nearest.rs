@@ -3,6 +3,9 @@
 /// How alike two names must be (Jaro-Winkler, 0 to 1) for one to be offered instead of the other.
 const ALIKE: f64 = 0.75;
 
+/// How alike names are that differ by one slip: a letter too many, too few, wrong, or two swapped.
+const ONE_SLIP: f64 = 0.9;
+
 /// How many names are offered.
 const OFFERED: usize = 3;
 
@@ -22,11 +25,17 @@ pub fn nearest<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S>) ->
 
 /// Of the whole names, or of the last parts if the asked name has no namespace and the known one does.
 fn likeness(name: &str, known: &str) -> f64 {
-    let whole = strsim::jaro_winkler(name, known);
+    let whole = alike(name, known);
     match known.rsplit_once('/') {
-        Some((_, last)) if !name.contains('/') => whole.max(strsim::jaro_winkler(name, last)),
+        Some((_, last)) if !name.contains('/') => whole.max(alike(name, last)),
         _ => whole,
     }
+}
+
+/// Jaro-Winkler, which counts a slip of the finger too much in short names: one of those is enough.
+fn alike(name: &str, known: &str) -> f64 {
+    let score = strsim::jaro_winkler(name, known);
+    if strsim::damerau_levenshtein(name, known) <= 1 { score.max(ONE_SLIP) } else { score }
 }
 
 /// `` `a`, `b` or `c` ``.
@@ -50,6 +59,7 @@ mod tests {
             nearest("posgres", ["data/postgres", "shop/api", "data/postgres-backup"])[0],
             "data/postgres"
         );
+        assert_eq!(nearest("wbe", ["shop/web", "shop/api"]), ["shop/web"]);
         assert!(nearest("zzz", ["shop/api"]).is_empty());
         assert_eq!(one_of(&["a".to_owned(), "b".to_owned(), "c".to_owned()]), "`a`, `b` or `c`");
         assert_eq!(one_of(&["a".to_owned()]), "`a`");

@@ -38,7 +38,7 @@ pub(crate) fn outcome(word: &str) -> String {
 
 /// Writes an explanation.
 pub(crate) fn write(explained: &Explained<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let Explained { question, answer, cluster, .. } = explained;
+    let Explained { question, answer, .. } = explained;
     let line = question_line(question, answer);
     writeln!(out, "{}  {BOLD}{line}{BOLD:#}", outcome(answer.summary.as_str()))?;
     for note in &answer.notes {
@@ -49,7 +49,6 @@ pub(crate) fn write(explained: &Explained<'_>, out: &mut dyn Write) -> io::Resul
         writeln!(out)?;
         write_repair(repair, out)?;
     }
-    let _ = cluster;
     Ok(())
 }
 
@@ -100,15 +99,21 @@ fn write_side(side: &SideStory, cluster: &Cluster, indent: usize, out: &mut dyn 
 }
 
 fn write_step(step: &Step, cluster: &Cluster, indent: usize, out: &mut dyn Write) -> io::Result<()> {
-    paragraph(out, indent, "- ", &step.text)?;
+    let place = snippet::place(step, &cluster.sources);
     let inner = indent + 2;
+    if let (StepKind::Isolated, Some(place)) = (step.kind, &place)
+        && inner + step.text.chars().count() + 1 + place.chars().count() <= WIDTH
+    {
+        return writeln!(out, "{:indent$}- {} {DIM}{place}{DIM:#}", "", step.text);
+    }
+    paragraph(out, indent, "- ", &step.text)?;
     for detail in &step.details {
         paragraph(out, inner, "* ", &detail.text)?;
         if let Some(place) = cluster.sources.place(detail.origin) {
             writeln!(out, "{:width$}{DIM}{place}{DIM:#}", "", width = inner + 2)?;
         }
     }
-    if let Some(place) = snippet::place(step, &cluster.sources) {
+    if let Some(place) = place {
         writeln!(out, "{:inner$}{DIM}{place}{DIM:#}", "")?;
     }
     if !matches!(step.kind, StepKind::Rule | StepKind::Passed | StepKind::Nearest) {
@@ -127,17 +132,16 @@ fn write_repair(repair: &Repair, out: &mut dyn Write) -> io::Result<()> {
     for note in &repair.notes {
         paragraph(out, 0, "note: ", note)?;
     }
-    let this = match repair.proposals.len() {
+    let found = match repair.proposals.len() {
         0 => return Ok(()),
-        1 => "this policy is",
-        _ => "these policies are",
+        1 => {
+            "What is missing: this policy. The connection is allowed with it, which has been checked by adding it to the input."
+        }
+        _ => {
+            "What is missing: these policies. The connection is allowed with them, which has been checked by adding them to the input."
+        }
     };
-    paragraph(
-        out,
-        0,
-        "",
-        &format!("What is missing: {this} enough, which has been checked by adding them to the input."),
-    )?;
+    paragraph(out, 0, "", found)?;
     for proposal in &repair.proposals {
         writeln!(out, "---\n# {}\n{}", proposal.purpose, proposal.yaml.trim_end())?;
     }
