@@ -1,6 +1,7 @@
 //! The command line. In: arguments. Out: one value per command with everything the user asked for. One file per
 //! command; what several commands take is here.
 
+pub(crate) mod connections;
 pub(crate) mod explain;
 mod shells;
 pub(crate) mod test;
@@ -36,6 +37,8 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List who can connect to whom, and on which ports
+    Connections(connections::ConnectionsArgs),
     /// Say whether one end can connect to another, and which lines decide
     Explain(explain::ExplainArgs),
     /// Check a matrix of intended connections against the policies

@@ -1,9 +1,11 @@
 //! The commands, one file each. In: their arguments. Out: reports on standard output and how it ended.
 
 mod completions;
+mod connections;
 pub(crate) mod docs;
 mod explain;
 mod man;
+pub(crate) mod ports;
 mod test;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
 /// If it cannot go on: usage that makes no sense, no input at all, an output that cannot be written.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Connections(args) => connections::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Test(args) => test::run(args, context),
         Command::Completions(args) => completions::run(args),

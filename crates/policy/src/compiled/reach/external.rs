@@ -138,6 +138,8 @@ struct OutsideProbe<'a> {
 }
 
 impl Probe for OutsideProbe<'_> {
+    const REASONS: bool = false;
+
     fn matches(&self, rule: &Rule) -> Match {
         ports(rule, self.protocol, self.port, self.to, None).and(|| self.context.peers(rule, self.other))
     }
