@@ -92,9 +92,17 @@ fn first_match<P: Probe>(
     first_matches(policies, found, probe, then)
 }
 
+/// Conditions come first, then missing facts around them, those that leave conditions innermost: whether a fact
+/// matters depends on all conditions.
+fn rank(way: &Alternative) -> (bool, bool) {
+    (!way.facts.is_empty(), way.conditions.is_empty())
+}
+
 /// The answer when a rule matches in one of several uncertain ways.
 fn fork(ways: &[Alternative], matched: &Side, otherwise: Side) -> Side {
-    ways.iter().rev().fold(otherwise, |otherwise, way| {
+    let mut ordered: Vec<&Alternative> = ways.iter().collect();
+    ordered.sort_by_key(|way| rank(way));
+    ordered.into_iter().fold(otherwise, |otherwise, way| {
         let conditional = if way.conditions.is_empty() {
             matched.clone()
         } else {
@@ -175,13 +183,13 @@ fn allowed<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason], own_node: bool
         return allow(because::<P, _>(|| [Reason::OwnNode]));
     }
     let mut certain: Vec<&Arc<Rule>> = Vec::new();
-    let mut uncertain: Vec<(&Arc<Rule>, Vec<Alternative>)> = Vec::new();
+    let mut uncertain: Vec<(&Arc<Rule>, Alternative)> = Vec::new();
     for rule in &set.allow {
         match probe.matches(rule) {
             Match::No => {}
             Match::Yes if !P::REASONS => return side(Outcome::Allow, Vec::new()),
             Match::Yes => certain.push(rule),
-            Match::Perhaps(ways) => uncertain.push((rule, ways)),
+            Match::Perhaps(ways) => uncertain.extend(ways.into_iter().map(|way| (rule, way))),
         }
     }
     if !certain.is_empty() {
@@ -194,15 +202,17 @@ fn allowed<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason], own_node: bool
             because::<P, _>(|| passed.iter().cloned().chain(isolating()).chain(probe.near_miss(set)));
         side(Outcome::Deny, reasons)
     } else {
-        let open = |_: &[Reason]| side(Outcome::Allow, because::<P, _>(|| [Reason::NotIsolated]));
+        let open = |passed: &[Reason]| {
+            let reasons = || passed.iter().cloned().chain([Reason::NotIsolated]);
+            side(Outcome::Allow, because::<P, _>(reasons))
+        };
         let mut baseline = levels(&set.baseline, probe, &open);
         baseline.reasons.splice(0..0, passed.iter().cloned());
         baseline
     };
-    // Conditions first, missing facts around them: whether a fact matters depends on all conditions.
-    uncertain.sort_by_key(|(_, ways)| ways.iter().any(|way| !way.facts.is_empty()));
-    uncertain.iter().fold(rest, |otherwise, (rule, ways)| {
+    uncertain.sort_by_key(|(_, way)| rank(way));
+    uncertain.iter().fold(rest, |otherwise, (rule, way)| {
         let matched = allow(because::<P, _>(|| [reason(probe, rule)]));
-        fork(ways, &matched, otherwise)
+        fork(std::slice::from_ref(way), &matched, otherwise)
     })
 }

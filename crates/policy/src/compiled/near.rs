@@ -98,6 +98,10 @@ fn peer_mismatches(
         PeerMatch::Nodes(_) => kind("nodes"),
         PeerMatch::Domains(_) | PeerMatch::Fqdn(_) => kind("other DNS names"),
         PeerMatch::Entity(entity) => kind(entity.as_str()),
+        PeerMatch::Reserved(entities) => {
+            let wanted = entities.iter().find(|(_, wanted)| *wanted);
+            kind(wanted.map_or("other reserved identities", |(entity, _)| entity.as_str()))
+        }
         PeerMatch::Services { .. } => kind("the backends of other Services"),
         PeerMatch::Unresolved(what) => kind(what),
     }

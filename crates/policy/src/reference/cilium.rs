@@ -19,7 +19,7 @@ use ringfence_model::{
 
 use super::{
     l7,
-    matching::{Context, End, How, Match},
+    matching::{Context, End, Match},
     network::Applied,
     ports,
     unknown::Tree,
@@ -209,7 +209,11 @@ fn endpoints(context: &Context<'_>, policy: &PolicyMeta, selector: &Selector) ->
                 let entity = Entity::NAMES.iter().find(|(known, _)| *known == name);
                 let identity =
                     entity.map_or_else(|| Tree::known(false), |(_, entity)| is_entity(context, *entity));
-                identity.map(&|found| Match::plain(if found.how == How::Yes { with } else { without }))
+                match (with, without) {
+                    (true, false) => identity,
+                    (false, true) => identity.not(),
+                    (always, _) => Tree::known(always),
+                }
             }
         };
         all.and(&holds)
@@ -225,7 +229,7 @@ fn is_entity(context: &Context<'_>, entity: Entity) -> Tree<Match> {
         Entity::WorldIpv6 => Tree::known(world && context.flow.family == Family::V6),
         Entity::Cluster => Tree::known(!world),
         Entity::Host => context.own_node().map(&|own| Match::plain(*own)),
-        Entity::RemoteNode if context.other_is_node() => context.own_node().map(&|own| Match::plain(!*own)),
+        Entity::RemoteNode if context.other_is_node() => is_entity(context, Entity::Host).not(),
         Entity::RemoteNode => Tree::known(false),
         Entity::KubeApiserver => is_api_server(context),
         Entity::None | Entity::Init | Entity::Health | Entity::Unmanaged | Entity::Ingress => {

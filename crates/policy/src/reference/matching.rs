@@ -97,6 +97,11 @@ impl Tree<Match> {
         self.zip(other, &Match::and)
     }
 
+    /// It does not match. Only for matches without conditions.
+    pub(super) fn not(&self) -> Self {
+        self.turned(&|found| Match::plain(found.how == How::No))
+    }
+
     /// The same, by this peer.
     pub(super) fn at(&self, peer: Origin) -> Self {
         self.map(&|found| Match { peer, ..found.clone() })

@@ -160,6 +160,8 @@ fn matching(context: &Context<'_>, policy: &TierPolicy) -> Tree<Vec<Candidate>> 
     };
     let mut all: Tree<Vec<Candidate>> = Tree::Known(Vec::new());
     for (index, rule) in (0..).zip(rules) {
+        // A rule with an unknown peer denies, unless it accepts: then it matches nothing.
+        let action = if has_unknown_peer(rule) { Action::Deny } else { rule.action };
         all = all.zip(&rule_matches(context, rule), &|earlier, found| {
             let mut candidates = earlier.clone();
             let decided = earlier.iter().any(|candidate| candidate.conditions.is_none());
@@ -175,7 +177,7 @@ fn matching(context: &Context<'_>, policy: &TierPolicy) -> Tree<Vec<Candidate>> 
                         policy: policy.meta.clone(),
                         direction: context.direction,
                         index,
-                        action: rule.action,
+                        action,
                         origin: rule.origin,
                         peer: found.peer,
                     },
@@ -187,7 +189,15 @@ fn matching(context: &Context<'_>, policy: &TierPolicy) -> Tree<Vec<Candidate>> 
     all
 }
 
+/// Whether the rule has a peer of a newer API. Then the rule as a whole fails closed (v1alpha2 API, `from` and `to`).
+fn has_unknown_peer(rule: &TierRule) -> bool {
+    rule.peers.iter().any(|peer| matches!(peer, TierPeer::Unknown(_)))
+}
+
 fn rule_matches(context: &Context<'_>, rule: &TierRule) -> Tree<Match> {
+    if has_unknown_peer(rule) {
+        return Tree::known(rule.action != Action::Accept);
+    }
     if !ports::covered(context, &rule.ports, true) {
         return Tree::known(false);
     }
@@ -227,8 +237,8 @@ fn peer_matches(context: &Context<'_>, action: Action, peer: &TierPeer) -> Tree<
                 End::Address(_) | End::Pod(..) => Tree::known(false),
             }
         }
-        // A peer of a newer API: only a Deny may act on it.
-        TierPeer::Unknown(origin) => Tree::Known(Match::by(*origin, action == Action::Deny)),
+        // Dealt with for the rule as a whole.
+        TierPeer::Unknown(_) => Tree::known(false),
     }
 }
 

@@ -79,6 +79,18 @@ impl<T: Alike + Clone> Tree<T> {
         }
     }
 
+    /// The same tree with other values and the answers of each test turned round, so that what was a match on the last
+    /// answer no longer is one.
+    pub(super) fn turned(&self, change: &impl Fn(&T) -> T) -> Self {
+        match self {
+            Self::Known(value) => Self::Known(change(value)),
+            Self::Depends(test, answers) => {
+                let answers = answers.iter().rev().map(|answer| answer.turned(change)).collect();
+                Self::depends(Rc::clone(test), answers)
+            }
+        }
+    }
+
     /// Goes on from every value with a tree whose tests all come later than those of this tree.
     pub(super) fn then<U: Alike + Clone>(&self, next: &impl Fn(&T) -> Tree<U>) -> Tree<U> {
         match self {

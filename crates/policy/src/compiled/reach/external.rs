@@ -72,7 +72,7 @@ fn ranges(compiled: &Compiled, set: &RuleSet, family: Family) -> Vec<IpRange> {
         match &peer.what {
             PeerMatch::Block(block) | PeerMatch::World(block) => add(&block.addresses),
             PeerMatch::Services { addresses, .. } => add(addresses),
-            PeerMatch::Entity(Entity::KubeApiserver) => {
+            PeerMatch::Entity(Entity::KubeApiserver) | PeerMatch::Reserved(_) => {
                 compiled.facts.api_servers().into_iter().for_each(&mut add);
             }
             _ => {}
