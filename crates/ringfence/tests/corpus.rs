@@ -16,9 +16,9 @@ use ringfence_model::{
     cluster::Cluster,
     diagnostic::Severity,
     origin::Origin,
-    verdict::{Outcome, Reason, Side},
+    verdict::{Missing, Outcome, Reason, Side},
 };
-use ringfence_policy::{Compiled, Judge};
+use ringfence_policy::{Compiled, Judge, Reference};
 
 /// A section with this line expects its manifests to be refused in part.
 const EXPECTS_DIAGNOSTICS: &str = "<!-- diagnostics: expected -->";
@@ -156,6 +156,8 @@ fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
     }
     let compiled = Compiled::new(loaded.cluster.clone());
     judge("compiled", &compiled, &loaded.cluster, &matrix, name, &mut failures);
+    let reference = Reference { cluster: &loaded.cluster };
+    judge("reference", &reference, &loaded.cluster, &matrix, name, &mut failures);
     if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
 }
 
@@ -232,12 +234,16 @@ fn unnamed(table: &Table, row: &Row, answer: &Answer) -> Vec<String> {
     wanted.filter(|policy| !policy.is_empty() && *policy != "-" && !reasons.contains(policy)).collect()
 }
 
-/// The policies among a side's reasons, without those that only came near.
+/// The policies among a side's reasons, without those that only came near; of an undefined order, those that compete.
 fn named(side: &Side) -> impl Iterator<Item = String> {
     let policies = side.reasons.iter().filter_map(|reason| match reason {
         Reason::Rule(rule) | Reason::Passed(rule) => Some(&rule.policy),
         Reason::Isolated(policy) if side.outcome != Outcome::Allow => Some(policy),
         _ => None,
     });
-    policies.map(|policy| policy.full_name())
+    let competing = side.missing.iter().filter_map(|missing| match missing {
+        Missing::PriorityOrder(policies) => Some(policies),
+        _ => None,
+    });
+    policies.map(|policy| policy.full_name()).chain(competing.flatten().map(ToString::to_string))
 }
