@@ -179,10 +179,8 @@ impl Teller<'_> {
 
     fn near_miss(&self, near: &NearMiss) -> Step {
         let rule = rule_name(&near.rule);
-        let text = format!(
-            "no rule lets this through; nearest is {rule} of {}, but",
-            self.policy(&near.rule.policy)
-        );
+        let text =
+            format!("no rule lets this through; the nearest is {rule} of {}", self.policy(&near.rule.policy));
         let within = |detail: Detail| {
             // Equal selectors share what they are compiled to: the place can be that of another policy's.
             let (rule, at) = (near.rule.origin, detail.origin);

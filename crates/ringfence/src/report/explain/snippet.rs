@@ -5,7 +5,7 @@ use ringfence_analysis::explain::Step;
 use ringfence_model::origin::{Origin, Sources};
 
 /// So many lines are shown of a rule; of a longer one only the peer's lines, and no more of these.
-const MOST_LINES: u32 = 14;
+const MOST_LINES: u32 = 20;
 
 /// Longer lines are not shown: minified JSON would fill the screen.
 const LONGEST_LINE: usize = 200;

@@ -58,7 +58,7 @@ pub(crate) fn write_parts(explained: &Explained<'_>, indent: usize, out: &mut dy
     for (part, story) in explained.parts().take(MOST_PARTS) {
         writeln!(out)?;
         let mut depth = indent;
-        if several || matches!(part.ruling, Ruling::Refused(_)) || part.asked != part.ports {
+        if several || (part.asked != part.ports && matches!(part.ruling, Ruling::Judged { .. })) {
             let word = part.ruling.outcome().as_str();
             let line = part_line(part, explained.question, explained.cluster);
             writeln!(out, "{:depth$}{}  {line}", "", outcome(word))?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use ringfence_analysis::{explain::steps::condition_text, matrix::Finding};
 use serde::Serialize;
 
-use super::Tested;
+use super::{Tested, TestedRow};
 use crate::report::explain::{
     Explained, brief,
     json::{PartJson, parts},
@@ -41,12 +41,8 @@ struct CaseJson<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
     /// As `parts` of `explain`; only of a failed case.
-    #[serde(skip_serializing_if = "is_null")]
-    explanation: serde_json::Value,
-}
-
-fn is_null(value: &serde_json::Value) -> bool {
-    value.is_null()
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Vec<PartJson<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +54,7 @@ struct ErrorJson<'a> {
 }
 
 /// Writes the report.
-pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write<'a>(tested: &'a Tested<'a>, out: &mut dyn Write) -> io::Result<()> {
     let mut cases = Vec::new();
     let mut errors: Vec<ErrorJson<'_>> = Vec::new();
     let faults = tested.matrix.faults.iter().map(|fault| (fault.line, &fault.problem));
@@ -67,7 +63,9 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
         message: &problem.message,
         help: problem.help.as_deref(),
     }));
-    for row in tested.rows() {
+    let rows: Vec<_> = tested.rows().collect();
+    let explained: Vec<Option<Explained<'_>>> = rows.iter().map(|row| explained(row, tested)).collect();
+    for (row, explained) in rows.iter().zip(&explained) {
         match (row.finding, &row.row.case) {
             (Finding::Unreadable(problem), _) => errors.push(ErrorJson {
                 line: row.row.line,
@@ -75,17 +73,9 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
                 help: problem.help.as_deref(),
             }),
             (Finding::Judged(judged), Ok(case)) => {
-                let explained = Explained {
-                    question: &judged.question,
-                    answer: &judged.answer,
-                    stories: row.stories,
-                    repair: None,
-                    cluster: tested.cluster,
-                };
                 let mut conditions: Vec<String> = judged.answer.conditions().map(condition_text).collect();
                 conditions.sort_unstable();
                 conditions.dedup();
-                let told: Vec<PartJson<'_>> = if judged.pass { Vec::new() } else { parts(&explained) };
                 cases.push(CaseJson {
                     name: case.name.as_deref(),
                     from: &case.from,
@@ -99,11 +89,7 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
                     reason: brief::reason(&judged.answer, tested.cluster),
                     conditions,
                     notes: &judged.answer.notes,
-                    explanation: if told.is_empty() {
-                        serde_json::Value::Null
-                    } else {
-                        serde_json::to_value(&told)?
-                    },
+                    explanation: explained.as_ref().map(parts),
                 });
             }
             // A row that was judged was read.
@@ -120,4 +106,18 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
+}
+
+/// What there is to say about a failed row.
+fn explained<'a>(row: &TestedRow<'a, 'a>, tested: &'a Tested<'a>) -> Option<Explained<'a>> {
+    match row.finding {
+        Finding::Judged(judged) if !judged.pass => Some(Explained {
+            question: &judged.question,
+            answer: &judged.answer,
+            stories: row.stories,
+            repair: None,
+            cluster: tested.cluster,
+        }),
+        _ => None,
+    }
 }
