@@ -6,6 +6,9 @@ const ALIKE: f64 = 0.75;
 /// How alike names are that differ by one slip: a letter too many, too few, wrong, or two swapped.
 const ONE_SLIP: f64 = 0.9;
 
+/// A name that is so much less alike than the best one is not offered beside it.
+const FAR_BEHIND: f64 = 0.1;
+
 /// How many names are offered.
 const OFFERED: usize = 3;
 
@@ -20,6 +23,8 @@ pub fn nearest<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item = S>) ->
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
+    let best = scored.first().map_or(0.0, |(score, _)| *score);
+    scored.retain(|(score, _)| *score >= best - FAR_BEHIND);
     scored.into_iter().take(OFFERED).map(|(_, known)| known).collect()
 }
 
