@@ -137,7 +137,7 @@ impl Listing {
                 let name = name(revision, &blob.path);
                 match text_of(&name, bytes) {
                     Ok(text) => into.inputs.push(Input { name, text }),
-                    Err(problem) => into.problems.push(problem),
+                    Err(problem) => into.problems.push(*problem),
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use ringfence_manifest::{Input, Options};
+use ringfence_manifest::Options;
 use ringfence_model::{
     diagnostic::{Diagnostic, Severity},
     origin::Origin,

@@ -2,6 +2,7 @@
 //! command; what several commands take is here.
 
 pub(crate) mod connections;
+pub(crate) mod diff;
 pub(crate) mod explain;
 mod shells;
 pub(crate) mod test;
@@ -39,6 +40,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List who can connect to whom, and on which ports
     Connections(connections::ConnectionsArgs),
+    /// Compare two states of a cluster: what a change opens and cuts
+    Diff(diff::DiffArgs),
     /// Say whether one end can connect to another, and which lines decide
     Explain(explain::ExplainArgs),
     /// Check a matrix of intended connections against the policies
