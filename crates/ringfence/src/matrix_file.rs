@@ -57,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Result<MatrixFile, Failure> {
         return Err(Box::new(too_large(&name)));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    let text = text_of(&name, bytes).map_err(Box::new)?;
+    let text = text_of(&name, bytes)?;
     let matrix = reader(&text);
     Ok(MatrixFile { name, text, matrix })
 }
