@@ -276,22 +276,30 @@ impl Maker<'_> {
 
     /// The cells (not host-network ones) that a rule's selectors certainly match; nothing means all of them.
     fn touched(&self, rule: &Rule, selected: &mut Selected) -> Option<Rc<[CellId]>> {
-        let mut cells_of = |matcher: &MatcherId| -> Rc<[CellId]> {
-            let found = || self.cells.selected(self.compiled, *matcher).into();
-            selected.entry(*matcher).or_insert_with(found).clone()
+        let mut cells_of = |matcher: MatcherId| -> Rc<[CellId]> {
+            let found = || self.cells.selected(self.compiled, matcher).into();
+            selected.entry(matcher).or_insert_with(found).clone()
         };
         let plain = self.cells.plain();
-        let mut cells = match rule.peers.as_deref() {
+        let cells = match rule.peers.as_deref() {
             None => None,
-            Some([Peer { what: PeerMatch::Pods(matcher), .. }]) => Some(cells_of(matcher)),
+            Some([Peer { what: PeerMatch::Pods(selection), .. }]) if rule.requires.is_empty() => {
+                Some(cells_of(selection.id))
+            }
             Some(peers) => {
+                let required: Vec<_> = rule.requires.iter().map(|required| cells_of(required.id)).collect();
                 let mut cells = Vec::new();
                 let mut all = false;
                 for peer in peers {
                     match &peer.what {
-                        PeerMatch::Pods(matcher) => cells.extend_from_slice(&cells_of(matcher)),
+                        PeerMatch::Pods(selection) => {
+                            let selected = cells_of(selection.id);
+                            let meets =
+                                |cell: &&CellId| required.iter().all(|set| set.binary_search(cell).is_ok());
+                            cells.extend(selected.iter().filter(meets));
+                        }
                         PeerMatch::Services { pods, .. } => {
-                            pods.iter().for_each(|matcher| cells.extend_from_slice(&cells_of(matcher)));
+                            pods.iter().for_each(|matcher| cells.extend_from_slice(&cells_of(*matcher)));
                         }
                         PeerMatch::Entity(Entity::All | Entity::Cluster) => all = true,
                         _ => {}
@@ -302,15 +310,6 @@ impl Maker<'_> {
                 (!all).then(|| cells.into())
             }
         };
-        for matcher in &rule.requires {
-            let required = cells_of(matcher);
-            cells = Some(match cells {
-                None => required,
-                Some(cells) => {
-                    cells.iter().copied().filter(|cell| required.binary_search(cell).is_ok()).collect()
-                }
-            });
-        }
         cells.filter(|cells| cells.len() != plain)
     }
 
@@ -413,10 +412,6 @@ impl CellProbe<'_> {
             matched.iter().any(|at| rules.get(*at as usize).is_some_and(|known| std::ptr::eq(*known, rule)));
         if listed {
             return Match::Yes;
-        }
-        // With `requires`, what matches was found with the selectors.
-        if !rule.requires.is_empty() {
-            return Match::No;
         }
         let by_address = rule.peers.iter().flatten().filter(|peer| by_address(&peer.what));
         by_address.fold(Match::No, |so_far, peer| {
