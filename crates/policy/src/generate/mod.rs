@@ -4,22 +4,27 @@
 //! Everything is drawn from few names, labels, ports and networks, so that policies overlap. A seed means the same
 //! cluster on every machine.
 
+mod agree;
 mod cilium;
 mod dice;
 mod flow;
 mod manifests;
 mod network_policy;
-pub mod order;
+mod order;
 mod parts;
 mod shrink;
 mod tier;
+mod visit;
 mod workloads;
 mod yaml;
 
+pub use agree::{Make, compare, describe, flows, less_sure, same};
 pub use dice::{Rng, rng};
 pub use flow::flow;
 pub use manifests::{case, manifests};
+pub use order::sort;
 pub use shrink::shrink;
+pub use visit::{Names, rename};
 
 use ringfence_model::{cluster::Cluster, profile::Profile};
 

@@ -1,15 +1,15 @@
 //! Smaller cases that still fail. In: a cluster, a flow and a test. Out: a cluster and flow of which nothing more can
 //! be taken away.
 
+use super::visit::{labels, selectors};
 use ringfence_model::{
-    cilium::{CiliumPeer, CiliumRule, CiliumSubject, ServiceRef},
+    cilium::{CiliumPeer, CiliumRule},
     cluster::Cluster,
     flow::{Endpoint, Flow, Request},
-    label::{Labels, Selector},
+    label::Labels,
     network_policy::{NetworkPeer, NetworkRule},
     profile::Profile,
-    service::Service,
-    tier::{TierPeer, TierRule, TierSubject},
+    tier::TierRule,
     workload::{NAMESPACE_NAME_LABEL, PodId, WorkloadId},
 };
 
@@ -306,49 +306,6 @@ fn simplify_selectors(cluster: &mut Cluster, holds: &impl Fn(&Cluster) -> bool) 
     smaller
 }
 
-/// Every selector of every policy.
-fn selectors(cluster: &mut Cluster) -> Vec<&mut Selector> {
-    let mut all = Vec::new();
-    for policy in &mut cluster.network_policies {
-        all.push(&mut policy.subject);
-        for peer in policy.ingress.iter_mut().chain(&mut policy.egress).flat_map(|rule| &mut rule.peers) {
-            if let NetworkPeer::Pods { namespace, pod, .. } = peer {
-                all.extend(namespace.iter_mut().chain(pod));
-            }
-        }
-    }
-    for policy in &mut cluster.tier_policies {
-        match &mut policy.subject {
-            TierSubject::Namespaces(namespace) => all.push(namespace),
-            TierSubject::Pods { namespace, pod } => all.extend([namespace, pod]),
-        }
-        for peer in policy.ingress.iter_mut().chain(&mut policy.egress).flat_map(|rule| &mut rule.peers) {
-            match peer {
-                TierPeer::Namespaces(selector, _) | TierPeer::Nodes(selector, _) => all.push(selector),
-                TierPeer::Pods { namespace, pod, .. } => all.extend([namespace, pod]),
-                TierPeer::Networks(..) | TierPeer::DomainNames(..) | TierPeer::Unknown(_) => {}
-            }
-        }
-    }
-    for spec in cluster.cilium_policies.iter_mut().flat_map(|policy| &mut policy.specs) {
-        let (CiliumSubject::Endpoints(subject) | CiliumSubject::Nodes(subject)) = &mut spec.subject;
-        all.push(subject);
-        let lists = [&mut spec.ingress, &mut spec.ingress_deny, &mut spec.egress, &mut spec.egress_deny];
-        for rule in lists.into_iter().flatten() {
-            all.extend(&mut rule.requires);
-            for peer in rule.peers.iter_mut().flatten() {
-                match peer {
-                    CiliumPeer::Endpoints(selector, _)
-                    | CiliumPeer::Nodes(selector, _)
-                    | CiliumPeer::Service(ServiceRef::Selected { selector, .. }, _) => all.push(selector),
-                    _ => {}
-                }
-            }
-        }
-    }
-    all
-}
-
 /// Takes labels, ports, addresses and the like from what runs.
 fn simplify_world(cluster: &mut Cluster, holds: &impl Fn(&Cluster) -> bool) -> bool {
     let mut smaller = attempt(cluster, holds, |cluster| {
@@ -391,12 +348,4 @@ fn simplify_world(cluster: &mut Cluster, holds: &impl Fn(&Cluster) -> bool) -> b
 
 fn owned<A: Clone, B: Clone>((key, value): (&A, &B)) -> (A, B) {
     (key.clone(), value.clone())
-}
-
-fn labels(cluster: &mut Cluster) -> Vec<&mut Labels> {
-    (cluster.namespaces.iter_mut().map(|namespace| &mut namespace.labels))
-        .chain(cluster.nodes.iter_mut().map(|node| &mut node.labels))
-        .chain(cluster.pods.iter_mut().map(|pod| &mut pod.labels))
-        .chain(cluster.services.iter_mut().map(|service: &mut Service| &mut service.labels))
-        .collect()
 }

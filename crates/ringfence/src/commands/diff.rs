@@ -8,7 +8,7 @@ use crate::{
     context::{Context, Failure},
     exit::Exit,
     git,
-    load::{Loaded, from_gathered, load},
+    load::{Loaded, load, or_empty},
     output,
     report::diff::{self, Report},
 };
@@ -36,8 +36,9 @@ pub(crate) fn run(args: &DiffArgs, context: &Context) -> Result<Exit, Failure> {
 fn both(args: &DiffArgs, context: &Context) -> Result<(Loaded, Loaded), Failure> {
     if let Some(revision) = &args.git {
         let both = git::both(revision, &args.paths)?;
-        let old = from_gathered(both.old, &args.load, &Context { quiet: true, ..*context })?;
-        return Ok((old, from_gathered(both.new, &args.load, context)?));
+        let (old, _) = or_empty(both.old, &args.load, &Context { quiet: true, ..*context });
+        let (new, _) = or_empty(both.new, &args.load, context);
+        return Ok((old, new));
     }
     let [old, new] = args.paths.as_slice() else {
         let failure = Diagnostic::error("usage", Origin::NONE, "`diff` compares two paths: OLD and NEW")
