@@ -203,7 +203,8 @@ impl Context<'_> {
                 let known =
                     addresses.fold(IpSet::empty(), |set, address| set.union(&IpSet::single(*address)));
                 let known = known.only(self.family);
-                let possible = if known.is_empty() { IpSet::family(self.family) } else { known };
+                let unknown = || self.facts.unknown_node_addresses(self.family).clone();
+                let possible = if known.is_empty() { unknown() } else { known };
                 let name = pod.node.clone().unwrap_or_else(|| pod_name(pod));
                 within(&possible, Missing::NodeAddress(name))
             }
