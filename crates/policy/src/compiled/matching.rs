@@ -117,7 +117,8 @@ impl Context<'_> {
         peers.iter().min_by_key(rank).map_or(Origin::NONE, |peer| peer.origin)
     }
 
-    fn requires(&self, rule: &Rule, other: &End<'_>) -> Match {
+    /// Whether a pod meets what the rule requires beside its peers; no other end does.
+    pub(super) fn requires(&self, rule: &Rule, other: &End<'_>) -> Match {
         let met = rule.requires.iter().all(|matcher| {
             other.plain_pod().is_some_and(|(_, shape)| self.matchers.selects(*matcher, shape))
         });

@@ -414,19 +414,16 @@ impl CellProbe<'_> {
         if listed {
             return Match::Yes;
         }
-        // With `requires`, what matches was found with the selectors.
-        if !rule.requires.is_empty() {
-            return Match::No;
-        }
         let by_address = rule.peers.iter().flatten().filter(|peer| by_address(&peer.what));
-        by_address.fold(Match::No, |so_far, peer| {
+        let found = by_address.fold(Match::No, |so_far, peer| {
             so_far.or(|| match (&peer.what, self.other) {
                 (PeerMatch::Services { addresses, .. }, End::Pod(_, pod, _)) => {
                     pod.addresses.iter().any(|address| addresses.contains(*address)).into()
                 }
                 (what, other) => self.context.peer(what, other),
             })
-        })
+        });
+        found.and(|| self.context.requires(rule, self.other))
     }
 }
 
