@@ -39,9 +39,13 @@ pub(crate) fn both(revision: &str, paths: &[PathBuf]) -> Result<Both, Failure> {
             ));
         }
         let listed = Listing::of(revision, path)?;
-        // A path that only the revision has is not a mistake: it was deleted.
-        if path.exists() || listed.blobs.is_empty() {
+        // A path that only one of the two has is not a mistake: it came, or it was deleted.
+        if path.exists() {
             found.add(path);
+        } else if listed.blobs.is_empty() {
+            let message =
+                format!("no such file or directory: `{}`, neither now nor in `{revision}`", name_of(path));
+            return Err(failure(message, "check the path for a typing error"));
         }
         for blob in &listed.blobs {
             if blob.path.is_file() {
@@ -137,7 +141,7 @@ impl Listing {
                 let name = name(revision, &blob.path);
                 match text_of(&name, bytes) {
                     Ok(text) => into.inputs.push(Input { name, text }),
-                    Err(problem) => into.problems.push(problem),
+                    Err(problem) => into.problems.push(*problem),
                 }
             }
         }

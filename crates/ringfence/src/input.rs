@@ -13,6 +13,8 @@ use rayon::prelude::*;
 use ringfence_manifest::Input;
 use ringfence_model::{diagnostic::Diagnostic, origin::Origin};
 
+use crate::context::Failure;
+
 /// The largest file that is read: 64 MiB.
 pub(crate) const MAX_FILE: u64 = 64 << 20;
 
@@ -55,7 +57,7 @@ pub(crate) fn name_of(path: &Path) -> String {
 }
 
 /// Says why a text cannot be taken as it is.
-pub(crate) fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+pub(crate) fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let line = 1 + error
             .as_bytes()
@@ -64,7 +66,7 @@ pub(crate) fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> 
             .filter(|byte| **byte == b'\n')
             .count();
         let message = format!("`{name}` is not UTF-8 text (line {line})");
-        Diagnostic::error("not-utf-8", Origin::NONE, message).with_help("save the file as UTF-8")
+        Box::new(Diagnostic::error("not-utf-8", Origin::NONE, message).with_help("save the file as UTF-8"))
     })
 }
 
@@ -147,12 +149,12 @@ impl Found {
 
     /// Reads everything, in parallel, and keeps the order.
     pub(crate) fn read(self) -> Gathered {
-        let texts: Vec<Result<Input, Diagnostic>> = self.places.par_iter().map(Place::read).collect();
+        let texts: Vec<Result<Input, Failure>> = self.places.par_iter().map(Place::read).collect();
         let mut gathered = Gathered { inputs: Vec::with_capacity(texts.len()), problems: self.problems };
         for text in texts {
             match text {
                 Ok(input) => gathered.inputs.push(input),
-                Err(problem) => gathered.problems.push(problem),
+                Err(problem) => gathered.problems.push(*problem),
             }
         }
         gathered
@@ -160,7 +162,7 @@ impl Found {
 }
 
 impl Place {
-    fn read(&self) -> Result<Input, Diagnostic> {
+    fn read(&self) -> Result<Input, Failure> {
         let (name, bytes) = match self {
             Self::Stdin => {
                 let name = "<stdin>".to_owned();
@@ -169,10 +171,10 @@ impl Place {
             }
             Self::File(path) => {
                 let name = name_of(path);
-                let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+                let file = File::open(path).map_err(|error| Box::new(unreadable(path, &error)))?;
                 let size = file.metadata().map_or(0, |facts| facts.len());
                 if size > MAX_FILE {
-                    return Err(too_large(&name));
+                    return Err(Box::new(too_large(&name)));
                 }
                 let bytes = bounded(file, size, &name, path)?;
                 (name, bytes)
@@ -184,10 +186,10 @@ impl Place {
 }
 
 /// Reads to the end, but never more than a byte past the limit: pipes and devices do not say how large they are.
-fn bounded(from: impl Read, size: u64, name: &str, path: &Path) -> Result<Vec<u8>, Diagnostic> {
+fn bounded(from: impl Read, size: u64, name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    from.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 > MAX_FILE { Err(too_large(name)) } else { Ok(bytes) }
+    from.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| Box::new(unreadable(path, &error)))?;
+    if bytes.len() as u64 > MAX_FILE { Err(Box::new(too_large(name))) } else { Ok(bytes) }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use ringfence_manifest::{Input, Options};
+use ringfence_manifest::Options;
 use ringfence_model::{
     diagnostic::{Diagnostic, Severity},
-    origin::Origin,
+    origin::{Origin, Sources},
 };
 use ringfence_policy::Compiled;
 
@@ -41,27 +41,35 @@ pub(crate) fn from_gathered(
     args: &LoadArgs,
     context: &Context,
 ) -> Result<Loaded, Failure> {
-    let Gathered { inputs, problems } = gathered;
-    let none = ringfence_model::origin::Sources::default();
-    context.show(&problems, &none);
-    if inputs.is_empty() {
+    if gathered.inputs.is_empty() {
+        context.show(&gathered.problems, &Sources::default());
         let failure = Diagnostic::error("no-input", Origin::NONE, "no input could be read")
             .with_help("give files or directories of manifests, or `-` for standard input");
         return Err(Box::new(failure));
     }
+    let (loaded, objects) = or_empty(gathered, args, context);
+    if objects == 0 {
+        let failure =
+            Diagnostic::error("no-objects", Origin::NONE, "the input holds no Kubernetes objects").with_help(
+                "give the manifests of workloads and policies, rendered: for example `helm template . | ringfence ... -`",
+            );
+        return Err(Box::new(failure));
+    }
+    Ok(loaded)
+}
+
+/// The same, also for no input, which is an empty cluster; and the number of objects.
+pub(crate) fn or_empty(gathered: Gathered, args: &LoadArgs, context: &Context) -> (Loaded, usize) {
+    let Gathered { inputs, problems } = gathered;
+    context.show(&problems, &Sources::default());
     let read = ringfence_manifest::read(inputs, &options(args));
     context.show(&read.diagnostics, &read.cluster.sources);
     if !read.ignored.is_empty() {
-        context.show([&ignored_note(&read.ignored)], &none);
-    }
-    if read.objects == 0 {
-        let failure = Diagnostic::error("no-objects", Origin::NONE, "the input holds no Kubernetes objects that matter")
-            .with_help("give the manifests of workloads and of policies, rendered: for example `helm template . | ringfence ... -`");
-        return Err(Box::new(failure));
+        context.show([&ignored_note(&read.ignored)], &Sources::default());
     }
     let mut problems = problems.iter().chain(&read.diagnostics);
     let failed = problems.any(|found| found.severity == Severity::Error);
-    Ok(Loaded { compiled: Compiled::new(read.cluster), failed })
+    (Loaded { compiled: Compiled::new(read.cluster), failed }, read.objects)
 }
 
 fn options(args: &LoadArgs) -> Options {

@@ -177,7 +177,7 @@ fn targets(map: &Map<'_>, service: &Service, port: &ServicePort) -> Vec<(usize, 
                 match &port.target {
                     TargetPort::Number(number) => found.push((at, *number)),
                     TargetPort::Name(name) => {
-                        found.extend(pod.named_ports(name, port.protocol).map(|port| (at, port)))
+                        found.extend(pod.named_ports(name, port.protocol).map(|port| (at, port)));
                     }
                 }
             }

@@ -87,6 +87,21 @@ impl<'a> Map<'a> {
         &self.units
     }
 
+    /// Pods that stand for all pods of the unit at a position: at most two of each cell.
+    #[must_use]
+    pub fn samples(&self, unit: usize) -> Vec<PodId> {
+        let mut times: FxHashMap<CellId, u32> = FxHashMap::default();
+        let pods = self.units.get(unit).map_or(&[][..], |unit| &unit.pods).iter().copied();
+        pods.filter(|pod| {
+            self.reach.cell_of(*pod).is_some_and(|cell| {
+                let times = times.entry(cell).or_default();
+                *times += 1;
+                *times <= 2
+            })
+        })
+        .collect()
+    }
+
     /// How many classes there are.
     #[must_use]
     pub fn classes(&self) -> usize {

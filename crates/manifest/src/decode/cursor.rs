@@ -14,6 +14,9 @@ use crate::{
     tree::{Kind, Node},
 };
 
+/// A list of values longer than this is not shown beside the right one.
+const LONG_LIST: usize = 13;
+
 /// Texts that repeat, kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Interner(FxHashSet<Text>);
@@ -380,6 +383,7 @@ impl<'i> Decoder<'i> {
         }
         let list = quoted(known.iter().map(|(known, _)| *known).filter(|known| !known.is_empty()));
         let allowed = match nearest(name, known.iter().map(|(known, _)| *known)) {
+            Some(near) if known.len() > LONG_LIST => format!("did you mean `{near}`?"),
             Some(near) => format!("did you mean `{near}`? allowed: {list}"),
             None => format!("allowed: {list}"),
         };

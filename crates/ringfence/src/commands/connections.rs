@@ -36,9 +36,9 @@ pub(crate) fn run(args: &ConnectionsArgs, context: &Context) -> Result<Exit, Fai
     let report = Report { listing: Listing { map, view }, by, entries };
     let write = |out: &mut dyn std::io::Write| connections::write(&report, args.format, out);
     if args.format == Format::Text {
-        output::styled(context, write)?
+        output::styled(context, write)?;
     } else {
-        output::plain(write)?
+        output::plain(write)?;
     }
     Ok(Exit::Fine.after(loaded.failed))
 }

@@ -12,6 +12,9 @@ use ringfence_model::{
 };
 use ringfence_policy::permit::{Conditional, Permit};
 
+/// So few ranges of ports may be missing from `all ports`.
+const FEW_PORTS: usize = 3;
+
 /// More networks than this are summed up.
 const MOST_NETS: usize = 4;
 
@@ -26,15 +29,36 @@ pub(crate) fn permit(permit: &Permit) -> Vec<String> {
     pieces
 }
 
-/// Ports in pieces: `all ports`, or one piece per protocol.
+/// Ports in pieces: `all ports`, `all ports but TCP 80`, or one piece per protocol.
 pub(crate) fn ports(list: &[(Protocol, PortSet)]) -> Vec<String> {
-    let all = Protocol::WITH_PORTS
-        .iter()
-        .all(|protocol| list.iter().any(|(known, ports)| known == protocol && ports.is_all()));
-    if all {
+    let missing = |protocol: Protocol| {
+        let known = list.iter().find(|(known, _)| *known == protocol).map(|(_, ports)| ports.clone());
+        PortSet::all().difference(&known.unwrap_or_default())
+    };
+    let missing: Vec<(Protocol, PortSet)> = Protocol::WITH_PORTS
+        .into_iter()
+        .map(|protocol| (protocol, missing(protocol)))
+        .filter(|(_, ports)| !ports.is_empty())
+        .collect();
+    if missing.is_empty() {
         return vec!["all ports".to_owned()];
     }
-    list.iter().map(|(protocol, ports)| format!("{protocol} {ports}")).collect()
+    if missing.iter().map(|(_, ports)| ports.ranges().len()).sum::<usize>() <= FEW_PORTS
+        && missing.iter().all(|(_, ports)| !ports.is_all())
+    {
+        let missing: Vec<String> =
+            missing.iter().map(|(protocol, ports)| format!("{protocol} {ports}")).collect();
+        return vec![format!("all ports but {}", missing.join(", "))];
+    }
+    let one = |(protocol, ports): &(Protocol, PortSet)| {
+        let missing = PortSet::all().difference(ports);
+        if ports.ranges().len() > 1 && missing.ranges().len() < ports.ranges().len() {
+            format!("{protocol} all but {missing}")
+        } else {
+            format!("{protocol} {ports}")
+        }
+    };
+    list.iter().map(one).collect()
 }
 
 /// The conditions of an entry: alternatives with `or`, both sides with `and`.
@@ -196,5 +220,9 @@ mod tests {
             ..Permit::default()
         };
         assert_eq!(permit(&some), ["TCP 80,8000-8009", "UDP all", "SCTP 1 unknown"]);
+        let mut most = Permit::all().allowed;
+        most[0].1 = most[0].1.difference(&PortSet::range(80, 80));
+        assert_eq!(ports(&most), ["all ports but TCP 80"]);
+        assert_eq!(ports(&most[..1]), ["TCP all but 80"]);
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn decode(
             None => foreign = false,
         }
     }
-    let l7 = layer7(d, &map, &ports, section, on_nodes);
+    let l7 = if section.denies() { Vec::new() } else { layer7(d, &map, &ports, section, on_nodes) };
     if given.is_empty() && l7.is_empty() {
         let at = map.entry("ports").map_or(item, |(key, _)| key);
         d.warning(at, "empty-list", "this entry of `toPorts` names no port", "it is read as every port");

@@ -4,11 +4,12 @@
 use std::io::{self, Write};
 
 use ringfence_analysis::connections::{By, End};
-use ringfence_model::port::PortSet;
-use ringfence_policy::permit::Permit;
 
 use super::Report;
-use crate::report::{json, words};
+use crate::report::{
+    csv::{Row, rows},
+    json,
+};
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -30,9 +31,10 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     } else {
         writer.write_record(["from", "from_kind", "to", "to_kind", "protocol", "ports", "state", "if"])?;
     }
+    let open = if report.listing.view.denied { "deny" } else { "allow" };
     report.listing.each::<io::Error>(|from, to, permit| {
         let (from, to) = (End3::of(report, from), End3::of(report, to));
-        for (protocol, ports, state, condition) in rows(permit, report.listing.view.denied) {
+        for Row { protocol, ports, state, condition } in rows(permit, open) {
             let row = [&from.name, &from.kind, &to.name, &to.kind, protocol, &ports, state, &condition];
             if by_pod {
                 writer.write_record(row.into_iter().chain([from.pod.as_str(), to.pod.as_str()]))?;
@@ -69,27 +71,4 @@ impl End3 {
             }
         }
     }
-}
-
-/// Protocol, ports, state and condition of each part of a permit.
-pub(in crate::report) fn rows(
-    permit: &Permit,
-    denied: bool,
-) -> Vec<(&'static str, String, &'static str, String)> {
-    let open = if denied { "deny" } else { "allow" };
-    let mut rows = Vec::new();
-    for (protocol, ports) in &permit.allowed {
-        rows.push((protocol.as_str(), numbers(ports), open, String::new()));
-    }
-    for entry in &permit.conditional {
-        rows.push((entry.protocol.as_str(), numbers(&entry.ports), "allow-if", words::conditions(entry)));
-    }
-    for (protocol, ports) in &permit.maybe {
-        rows.push((protocol.as_str(), numbers(ports), "unknown", String::new()));
-    }
-    rows
-}
-
-fn numbers(ports: &PortSet) -> String {
-    if ports.is_all() { "1-65535".to_owned() } else { ports.to_string().replace(',', " ") }
 }

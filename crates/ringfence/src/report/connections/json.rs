@@ -174,16 +174,16 @@ impl<'r, 'a> Rows<'r, 'a> {
         };
         for batch in units.chunks(BATCH) {
             let batch = batch.par_iter().filter(|unit| listing.view.from.has(**unit));
-            put(batch.map(|unit| self.from_unit(*unit)).collect())?;
+            put(batch.map(|unit| self.opened_by(*unit)).collect())?;
         }
         for batch in units.chunks(BATCH) {
             let batch = batch.par_iter().filter(|unit| listing.view.to.has(**unit));
-            put(batch.map(|unit| self.from_outside(*unit)).collect())?;
+            put(batch.map(|unit| self.let_in_by(*unit)).collect())?;
         }
         Ok(())
     }
 
-    fn from_unit(&self, from: usize) -> Vec<u8> {
+    fn opened_by(&self, from: usize) -> Vec<u8> {
         let map = &self.report.listing.map;
         let Some(class) = map.units().get(from).map(|unit| unit.class) else { return Vec::new() };
         let alone;
@@ -218,7 +218,7 @@ impl<'r, 'a> Rows<'r, 'a> {
         Row { targets, permits, outside }
     }
 
-    fn from_outside(&self, to: usize) -> Vec<u8> {
+    fn let_in_by(&self, to: usize) -> Vec<u8> {
         let listing = &self.report.listing;
         let mut text = Vec::new();
         let (Some(unit), Some(target)) = (listing.map.units().get(to), self.ends.get(to)) else {

@@ -4,9 +4,12 @@ use std::io::{self, Write};
 
 use super::{
     Report,
-    blocks::{self, Blocks, Names},
+    blocks::{self, Blocks},
 };
-use crate::report::words::count;
+use crate::report::{
+    md::{cell, escape},
+    words::count,
+};
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -16,7 +19,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     for block in &blocks {
         let mut sources = cell(&block.sources);
         for line in &block.lines {
-            writeln!(out, "| {sources} | {} | {} |", cell(&line.targets), cell(&line.ports))?;
+            writeln!(out, "| {sources} | {} | {} |", cell(&line.targets), cell(&line.facts.ports))?;
             sources.clear();
         }
     }
@@ -25,7 +28,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     if report.entries.is_empty() {
         return Ok(());
     }
-    let names = Names::of(report);
+    let names = blocks::names(report);
     writeln!(out, "\n| Entry point | Leads to | Policy |\n|---|---|---|")?;
     for entry in &report.entries {
         let (title, leads) = blocks::entry(entry, &names);
@@ -36,23 +39,4 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         }
     }
     Ok(())
-}
-
-fn cell(pieces: &[String]) -> String {
-    let pieces: Vec<String> = pieces.iter().map(|piece| escape(piece)).collect();
-    pieces.join("<br>")
-}
-
-/// A text as Markdown shows it unchanged within a table.
-pub(in crate::report) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '|' | '*' | '_' | '\\' | '`' | '[' | ']' => out.extend(['\\', character]),
-            '<' => out.push_str("&lt;"),
-            '\n' | '\r' => out.push(' '),
-            _ => out.push(character),
-        }
-    }
-    out
 }

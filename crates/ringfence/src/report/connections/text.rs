@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
+use unicode_width::UnicodeWidthStr as _;
+
 use anstyle::{AnsiColor, Style};
 use ringfence_model::{cluster::Cluster, network_policy::NetworkPeer, tier::TierPeer};
 
 use super::{
     Report,
-    blocks::{self, Blocks, Names},
+    blocks::{self, Blocks},
 };
 use crate::report::{
     layout::{WIDTH, beside, pad, wrap},
@@ -27,23 +29,28 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     let Blocks { blocks, connections } = blocks::of(report);
     let denied = report.listing.view.denied;
     let arrow = if denied { "-x" } else { "->" };
+    let lines = || blocks.iter().flat_map(|block| &block.lines);
+    let widest = lines().flat_map(|line| &line.targets).map(|target| target.width()).max();
+    let left = (widest.unwrap_or(0) + 1).clamp(20, WIDEST_LEFT);
+    let right = WIDTH - left - 7;
     for block in &blocks {
         for line in wrap(&block.sources, WIDTH) {
             writeln!(out, "{HEADING}{line}{HEADING:#}")?;
         }
-        let widest =
-            block.lines.iter().flat_map(|line| &line.targets).map(|target| target.len()).max().unwrap_or(0);
-        let left = (widest + 1).clamp(20, WIDEST_LEFT);
-        let right = WIDTH - left - 7;
         for line in &block.lines {
             let mut mark = arrow;
-            for (target, ports) in beside(wrap(&line.targets, left), wrap(&line.ports, right)) {
-                let style = if ports.ends_with("unknown") || ports.ends_with("unknown,") {
-                    DOUBT
+            for (target, ports) in beside(wrap(&line.targets, left), wrap(&line.facts.ports, right)) {
+                let doubt = ports.trim_end_matches(',').ends_with("unknown");
+                let style = if doubt { DOUBT } else { Style::new() };
+                if ports.is_empty() {
+                    writeln!(out, "  {FAINT}{mark}{FAINT:#} {target}")?;
                 } else {
-                    Style::new()
-                };
-                writeln!(out, "  {FAINT}{mark}{FAINT:#} {}  {style}{ports}{style:#}", pad(&target, left))?;
+                    writeln!(
+                        out,
+                        "  {FAINT}{mark}{FAINT:#} {}  {style}{ports}{style:#}",
+                        pad(&target, left)
+                    )?;
+                }
                 mark = "  ";
             }
         }
@@ -56,6 +63,12 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     let what = if denied { "denied connection" } else { "connection" };
     let units = report.listing.map.units().len();
     writeln!(out, "{} ({} in the input)", count(connections, what), count(units, things))?;
+    if lines().flat_map(|line| &line.facts.ports).any(|ports| ports.ends_with("unknown")) {
+        writeln!(
+            out,
+            "{FAINT}unknown: a fact is missing, such as the address or the node of a pod{FAINT:#}"
+        )?;
+    }
     if let Some(assumption) = assumption(report.listing.map.cluster()) {
         for line in wrap(&assumption, WIDTH) {
             writeln!(out, "{FAINT}{line}{FAINT:#}")?;
@@ -65,13 +78,13 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn write_entries(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let names = Names::of(report);
+    let names = blocks::names(report);
     writeln!(out, "{HEADING}Entry points{HEADING:#}")?;
     for entry in &report.entries {
         let (title, leads) = blocks::entry(entry, &names);
         writeln!(out, "  {title}")?;
         for (destination, gate) in leads {
-            if destination.len() + gate.len() + 8 <= WIDTH {
+            if destination.width().max(WIDEST_LEFT) + gate.width() + 6 <= WIDTH {
                 writeln!(out, "    {}  {gate}", pad(&destination, WIDEST_LEFT))?;
             } else {
                 writeln!(out, "    {destination}\n        {gate}")?;

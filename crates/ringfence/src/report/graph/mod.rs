@@ -84,8 +84,6 @@ pub(crate) struct Edge {
 pub(crate) enum Tone {
     /// As usual.
     Plain,
-    /// A fact is missing.
-    Unknown,
     /// A connection that opened.
     Opened,
     /// A connection that was cut.
@@ -99,7 +97,6 @@ impl Tone {
     pub(crate) fn color(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
-            Self::Unknown => Some("#6b7280"),
             Self::Opened => Some("#15803d"),
             Self::Cut => Some("#b91c1c"),
             Self::Changed => Some("#b45309"),
@@ -108,11 +105,33 @@ impl Tone {
 
     /// Whether it is dashed.
     pub(crate) fn dashed(self) -> bool {
-        matches!(self, Self::Unknown | Self::Cut)
+        self == Self::Cut
     }
 }
 
 impl Graph {
+    /// The group with this place and name; a new one if there is none.
+    pub(crate) fn group(&mut self, place: Place, name: &str) -> usize {
+        let known = self.groups.iter().position(|group| group.place == place && group.name == name);
+        known.unwrap_or_else(|| {
+            self.groups.push(Group { name: name.to_owned(), place, within: Vec::new() });
+            self.groups.len() - 1
+        })
+    }
+
+    /// Adds a node.
+    pub(crate) fn node(&mut self, node: Node) -> usize {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// The node of addresses outside, by their name.
+    pub(crate) fn outside(&mut self, place: Place, name: String) -> usize {
+        let group = self.group(place, "Outside the cluster");
+        let known = self.nodes.iter().position(|node| node.group == group && node.name == name);
+        known.unwrap_or_else(|| self.node(Node { group, name, ..Node::default() }))
+    }
+
     /// The nodes of a group.
     pub(crate) fn members(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
         self.nodes.iter().enumerate().filter(move |(_, node)| node.group == group).map(|(at, _)| at)

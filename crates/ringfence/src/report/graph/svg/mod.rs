@@ -14,7 +14,7 @@ use super::Graph;
 pub(crate) fn render(graph: &Graph) -> String {
     let grid = place::Grid::of(graph);
     let routes = route::Routes::of(graph, &grid);
-    let plan = place::Plan::of(graph, &grid, &routes.needs());
+    let plan = place::Plan::of(graph, &grid, routes.needs());
     draw::draw(graph, &plan, &routes)
 }
 

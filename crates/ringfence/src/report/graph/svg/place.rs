@@ -112,48 +112,33 @@ impl Grid {
     }
 }
 
-/// The layer of each node: one more than those of the nodes that point to it. Edges that close a cycle do not count.
+/// The layer of each node: one more than those of the nodes that point to it. Edges that point back in the order of
+/// [`ahead`] do not count.
 fn layers(graph: &Graph) -> Vec<usize> {
     let count = graph.nodes.len();
     let mut next: Vec<Vec<usize>> = vec![Vec::new(); count];
-    let mut incoming = vec![0_usize; count];
     let ends = |anchor: Anchor| match anchor {
         Anchor::Node(at) => vec![at],
         Anchor::Group(group) => graph.members(group).collect(),
     };
     for edge in &graph.edges {
         for from in ends(edge.from) {
-            for to in ends(edge.to) {
-                if let (true, Some(list), Some(number)) =
-                    (from != to, next.get_mut(from), incoming.get_mut(to))
-                {
-                    list.push(to);
-                    *number += 1;
-                }
+            if let Some(list) = next.get_mut(from) {
+                list.extend(ends(edge.to).into_iter().filter(|to| *to != from));
             }
         }
     }
-    // Those who are only asked come last, those who only ask come first.
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by_key(|node| (incoming.get(*node).copied(), *node));
-    let mut state = vec![State::New; count];
-    let mut finished = Vec::with_capacity(count);
-    for node in order {
-        visit(node, &next, &mut state, &mut finished);
-    }
-    // Reverse order of finishing is an order in which every edge but those that close a cycle points ahead.
-    finished.reverse();
+    let order = ahead(&next);
     let mut rank = vec![0; count];
-    for (at, node) in finished.iter().enumerate() {
+    for (at, node) in order.iter().enumerate() {
         if let Some(rank) = rank.get_mut(*node) {
             *rank = at;
         }
     }
-    let ahead = |from: usize, to: usize| rank.get(from) < rank.get(to);
     let mut layer = vec![0; count];
-    for node in &finished {
+    for node in &order {
         let here = layer.get(*node).copied().unwrap_or(0);
-        for to in next.get(*node).into_iter().flatten().filter(|to| ahead(*node, **to)) {
+        for to in next.get(*node).into_iter().flatten().filter(|to| rank.get(*node) < rank.get(**to)) {
             if let Some(layer) = layer.get_mut(*to) {
                 *layer = (*layer).max(here + 1);
             }
@@ -162,33 +147,53 @@ fn layers(graph: &Graph) -> Vec<usize> {
     layer
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    New,
-    Seen,
-}
-
-/// Depth first, without recursion: a chain of workloads can be long.
-fn visit(start: usize, next: &[Vec<usize>], state: &mut [State], finished: &mut Vec<usize>) {
-    let mut stack = vec![(start, 0_usize)];
-    match state.get_mut(start) {
-        Some(known) if *known == State::New => *known = State::Seen,
-        _ => return,
-    }
-    while let Some((node, at)) = stack.last_mut() {
-        let Some(to) = next.get(*node).and_then(|list| list.get(*at)).copied() else {
-            finished.push(*node);
-            stack.pop();
-            continue;
-        };
-        *at += 1;
-        if let Some(known) = state.get_mut(to)
-            && *known == State::New
-        {
-            *known = State::Seen;
-            stack.push((to, 0));
+/// An order in which few edges point back (the greedy heuristic of Eades, Lin and Smyth): nodes without edges to the
+/// rest go last, nodes without edges from the rest go first, and if there are none of either, the node with the most
+/// edges out over in goes next.
+fn ahead(next: &[Vec<usize>]) -> Vec<usize> {
+    let count = next.len();
+    let mut previous: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (from, list) in next.iter().enumerate() {
+        for to in list {
+            if let Some(previous) = previous.get_mut(*to) {
+                previous.push(from);
+            }
         }
     }
+    let mut left: Vec<bool> = vec![true; count];
+    let (mut first, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    while first.len() + last.len() < count {
+        let open = |list: Option<&Vec<usize>>| {
+            list.into_iter().flatten().filter(|at| left.get(**at) == Some(&true)).count()
+        };
+        let nodes = (0..count).filter(|node| left.get(*node) == Some(&true));
+        let counted: Vec<(usize, usize, usize)> =
+            nodes.map(|node| (node, open(previous.get(node)), open(next.get(node)))).collect();
+        let sinks: Vec<usize> =
+            counted.iter().filter(|(_, into, out)| *out == 0 && *into > 0).map(|(node, ..)| *node).collect();
+        let sources: Vec<usize> =
+            counted.iter().filter(|(_, into, _)| *into == 0).map(|(node, ..)| *node).collect();
+        let widest =
+            counted.iter().max_by_key(|(node, into, out)| (out + count - into, std::cmp::Reverse(*node)));
+        let taken = if !sinks.is_empty() {
+            last.extend(sinks.iter().rev());
+            sinks
+        } else if !sources.is_empty() {
+            first.extend(&sources);
+            sources
+        } else {
+            let node: Vec<usize> = widest.map(|(node, ..)| *node).into_iter().collect();
+            first.extend(&node);
+            node
+        };
+        for node in taken {
+            if let Some(left) = left.get_mut(node) {
+                *left = false;
+            }
+        }
+    }
+    first.extend(last.into_iter().rev());
+    first
 }
 
 /// How much room the arrows need.
