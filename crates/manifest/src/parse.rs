@@ -2,7 +2,7 @@
 //! reason why there is none.
 
 mod events;
-mod explain;
+pub(crate) mod explain;
 pub(crate) mod mapping;
 mod place;
 

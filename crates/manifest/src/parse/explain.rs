@@ -27,6 +27,19 @@ pub(super) fn check_characters(text: &str, base: u32) -> Result<(), ParseError> 
     Ok(())
 }
 
+/// Whether a text has a character that YAML 1.1, and so `kubectl`, takes for a line break, and YAML 1.2 does not.
+pub(crate) fn has_foreign_break(text: &str) -> bool {
+    !text.is_ascii() && text.contains(['\u{85}', '\u{2028}', '\u{2029}'])
+}
+
+pub(super) fn foreign_break(span: Range<u32>) -> ParseError {
+    error(
+        "this text has an invisible line or paragraph separator in it",
+        span,
+        "remove it (U+0085, U+2028 or U+2029), or quote the text; tools disagree on whether it ends the line",
+    )
+}
+
 /// What the YAML library complains about at byte `at` of the document, in words for a reader.
 pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str) -> ParseError {
     let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
