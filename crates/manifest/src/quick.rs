@@ -30,12 +30,21 @@ pub(crate) struct GiveUp;
 
 type Read<T> = Result<T, GiveUp>;
 
+/// What the quick reader has to say about a document.
+pub(crate) enum Outcome<'a> {
+    /// Its tree.
+    Tree(Node<'a>),
+    /// It has more values than are read; the one at this byte of the document is too many.
+    TooMany(usize),
+    /// The general parser decides.
+    General,
+}
+
 /// The tree of a document that starts `base` bytes into its source, if it is simple.
-pub(crate) fn parse(text: &str, base: u32) -> Option<Node<'_>> {
-    let end = u32::try_from(text.len()).ok()?;
-    base.checked_add(end)?;
-    if !line_ends_are_plain(text) || (!text.is_ascii() && has_odd_characters(text)) {
-        return None;
+pub(crate) fn parse(text: &str, base: u32) -> Outcome<'_> {
+    let fits = u32::try_from(text.len()).is_ok_and(|length| base.checked_add(length).is_some());
+    if !fits || !line_ends_are_plain(text) || (!text.is_ascii() && has_odd_characters(text)) {
+        return Outcome::General;
     }
     let mut reader = Reader {
         text,
@@ -50,7 +59,11 @@ pub(crate) fn parse(text: &str, base: u32) -> Option<Node<'_>> {
         items: Vec::new(),
         entries: Vec::new(),
     };
-    reader.document().ok()
+    match reader.document() {
+        Ok(root) => Outcome::Tree(root),
+        Err(GiveUp) if reader.nodes > MAX_NODES => Outcome::TooMany(reader.at),
+        Err(GiveUp) => Outcome::General,
+    }
 }
 
 /// Whether every carriage return is part of a CRLF.

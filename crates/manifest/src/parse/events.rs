@@ -121,8 +121,12 @@ impl<'a> Builder<'a> {
             }
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 // The YAML library adds the line break that the last line of the document lacks; `kubectl` does not.
-                if loose.end == self.text.len() && !self.text.ends_with('\n') && text.ends_with('\n') {
-                    text.to_mut().pop();
+                if loose.end == self.text.len() && !self.text.ends_with('\n') {
+                    let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+                    let added = if last_line.trim_ascii().is_empty() { "\n\n" } else { "\n" };
+                    if text.ends_with(added) {
+                        text.to_mut().pop();
+                    }
                 }
                 let bytes = without_blanks(self.text, loose.clone());
                 (bytes.clone(), bytes.is_empty())
