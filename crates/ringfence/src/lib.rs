@@ -9,6 +9,7 @@ mod exit;
 mod git;
 mod input;
 mod load;
+mod matrix_file;
 mod output;
 mod report;
 

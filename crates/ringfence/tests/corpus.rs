@@ -2,7 +2,7 @@
 //! tests/corpus/README.md describes. Out: for each section, whether every row of its tables comes out as written, by every
 //! judge, for the reasons that it names.
 
-use std::{fmt::Write as _, ops::Range, path::Path};
+use std::{fmt::Write as _, io, ops::Range, path::Path};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -16,9 +16,9 @@ use ringfence_model::{
     cluster::Cluster,
     diagnostic::Severity,
     origin::Origin,
-    verdict::{Outcome, Reason, Side},
+    verdict::{Missing, Outcome, Reason, Side},
 };
-use ringfence_policy::{Compiled, Judge};
+use ringfence_policy::{Compiled, Judge, Reference};
 
 /// A section with this line expects its manifests to be refused in part.
 const EXPECTS_DIAGNOSTICS: &str = "<!-- diagnostics: expected -->";
@@ -27,7 +27,10 @@ fn main() {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
     let mut files = Vec::new();
-    collect(&root, &root, &mut files);
+    if let Err(error) = collect(&root, &root, &mut files) {
+        let missing = move || Err(format!("the corpus cannot be read: {error}").into());
+        libtest_mimic::run(&arguments, vec![Trial::test("corpus", missing)]).exit();
+    }
     files.sort();
     let mut trials = Vec::new();
     for (name, text) in files {
@@ -46,17 +49,18 @@ fn main() {
 }
 
 /// Every file below a directory but the index, by its name below the root.
-fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) {
-    for entry in std::fs::read_dir(directory).expect("the corpus is readable") {
-        let path = entry.expect("the corpus is readable").path();
+fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
         if path.is_dir() {
-            collect(root, &path, files);
+            collect(root, &path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
         {
-            let name = path.strip_prefix(root).expect("it lies below").to_string_lossy().replace('\\', "/");
-            files.push((name, std::fs::read_to_string(&path).expect("the corpus is readable")));
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            files.push((name, std::fs::read_to_string(&path)?));
         }
     }
+    Ok(())
 }
 
 /// One case: the manifests of the file and its own, and its tables.
@@ -123,8 +127,12 @@ impl Section {
 
     /// The tables of the section, with their lines in the file.
     fn matrix(&self, text: &str) -> Matrix {
-        let above = text[..self.span.start].matches('\n').count();
-        matrix::markdown::read(&format!("{}{}", "\n".repeat(above), &text[self.span.clone()]))
+        let above = text.get(..self.span.start).unwrap_or_default().matches('\n').count();
+        matrix::markdown::read(&format!("{}{}", "\n".repeat(above), self.text(text)))
+    }
+
+    fn text<'a>(&self, file: &'a str) -> &'a str {
+        file.get(self.span.clone()).unwrap_or_default()
     }
 }
 
@@ -138,7 +146,7 @@ fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
     let input = Input { name: name.to_owned(), text: section.manifests(text) };
     let loaded = ringfence_manifest::read(vec![input], &ringfence_manifest::Options::default());
     let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    let expected = text[section.span.clone()].contains(EXPECTS_DIAGNOSTICS);
+    let expected = section.text(text).contains(EXPECTS_DIAGNOSTICS);
     for error in errors.clone().filter(|_| !expected) {
         let place = loaded.cluster.sources.place(error.origin).unwrap_or_default();
         let _ = writeln!(failures, "{place}: error: {}", error.message);
@@ -148,6 +156,8 @@ fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
     }
     let compiled = Compiled::new(loaded.cluster.clone());
     judge("compiled", &compiled, &loaded.cluster, &matrix, name, &mut failures);
+    let reference = Reference { cluster: &loaded.cluster };
+    judge("reference", &reference, &loaded.cluster, &matrix, name, &mut failures);
     if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
 }
 
@@ -224,12 +234,16 @@ fn unnamed(table: &Table, row: &Row, answer: &Answer) -> Vec<String> {
     wanted.filter(|policy| !policy.is_empty() && *policy != "-" && !reasons.contains(policy)).collect()
 }
 
-/// The policies among a side's reasons, without those that only came near.
+/// The policies among a side's reasons, without those that only came near; of an undefined order, those that compete.
 fn named(side: &Side) -> impl Iterator<Item = String> {
     let policies = side.reasons.iter().filter_map(|reason| match reason {
         Reason::Rule(rule) | Reason::Passed(rule) => Some(&rule.policy),
         Reason::Isolated(policy) if side.outcome != Outcome::Allow => Some(policy),
         _ => None,
     });
-    policies.map(|policy| policy.full_name())
+    let competing = side.missing.iter().filter_map(|missing| match missing {
+        Missing::PriorityOrder(policies) => Some(policies),
+        _ => None,
+    });
+    policies.map(|policy| policy.full_name()).chain(competing.flatten().map(ToString::to_string))
 }

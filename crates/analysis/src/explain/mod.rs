@@ -52,12 +52,19 @@ pub fn story(question: &Question, part: &Part, cluster: &Cluster) -> Story {
     let Ruling::Judged { verdict, sample } = &part.ruling else { return Story { sides: Vec::new() } };
     let from = called(&sample.from, &part.from.describe(cluster), &question.from.end, cluster);
     let to = called(&sample.to, &part.to.describe(cluster), &question.to.end, cluster);
+    let port = match part.ports.as_slice() {
+        [(_, set)] => match set.ranges() {
+            [(first, last)] if first == last => Some(*first),
+            _ => None,
+        },
+        _ => None,
+    };
     let side = |direction, side: &Side| {
         let (subject, other) = match direction {
             Direction::Egress => (&from, &to),
             Direction::Ingress => (&to, &from),
         };
-        let teller = steps::Teller { cluster, flow: sample, direction, subject, other };
+        let teller = steps::Teller { cluster, flow: sample, direction, subject, other, port };
         SideStory { direction, subject: subject.clone(), outcome: side.outcome, steps: teller.steps(side) }
     };
     Story {
@@ -71,7 +78,9 @@ fn called(sample: &Endpoint, described: &str, asked: &End, cluster: &Cluster) ->
         Endpoint::Pod(_) => described.to_owned(),
         Endpoint::Address(address) => match cluster.node_of_address(*address) {
             Some(node) => format!("{address} (node {})", node.name),
-            None if *asked == End::Internet && described != "internet" => format!("internet ({described})"),
+            None if *asked == End::Internet && !described.starts_with("internet") => {
+                format!("internet ({described})")
+            }
             None => described.to_owned(),
         },
         Endpoint::Name(name) => full_name(cluster, &End::Name(name.clone())),

@@ -127,7 +127,7 @@ fn still_blocked(verdict: &Verdict, sample: &Flow, cluster: &Cluster) -> String 
             continue;
         }
         let (subject, other) = if direction == Direction::Egress { (&from, &to) } else { (&to, &from) };
-        let teller = Teller { cluster, flow: sample, direction, subject, other };
+        let teller = Teller { cluster, flow: sample, direction, subject, other, port: Some(sample.port) };
         if let Some(step) = teller.steps(side).into_iter().next() {
             return step.text;
         }

@@ -5,7 +5,7 @@ use ringfence_model::{
     Text,
     cilium::{FqdnMatch, HttpMatch, L7Match},
     cluster::Cluster,
-    flow::Flow,
+    flow::{Endpoint, Flow},
     label::Operator,
     network_policy::PolicyMeta,
     origin::Origin,
@@ -85,6 +85,8 @@ pub(super) struct Teller<'a> {
     pub(super) direction: Direction,
     pub(super) subject: &'a str,
     pub(super) other: &'a str,
+    /// The port, if the part is about one only.
+    pub(super) port: Option<u16>,
 }
 
 impl Teller<'_> {
@@ -92,6 +94,11 @@ impl Teller<'_> {
     pub(super) fn steps(&self, side: &Side) -> Vec<Step> {
         let mut steps: Vec<Step> =
             side.reasons.iter().map(|reason| self.reason(reason, side.outcome)).collect();
+        let has = |kind| steps.iter().any(|step| step.kind == kind);
+        if has(StepKind::Isolated) && !has(StepKind::Nearest) {
+            let way = self.direction.as_str();
+            steps.push(plain(StepKind::Fact, format!("there is no {way} rule that could let it through")));
+        }
         steps.extend(
             side.conditions.iter().map(|condition| plain(StepKind::Condition, condition_text(condition))),
         );
@@ -102,13 +109,7 @@ impl Teller<'_> {
     fn reason(&self, reason: &Reason, outcome: Outcome) -> Step {
         let way = self.direction.as_str();
         match reason {
-            Reason::NotASubject => plain(
-                StepKind::Fact,
-                format!(
-                    "no policy applies at `{}`: it is outside the pods that policies select",
-                    self.subject
-                ),
-            ),
+            Reason::NotASubject => plain(StepKind::Fact, self.not_a_subject()),
             Reason::NotIsolated => plain(
                 StepKind::Fact,
                 format!(
@@ -136,17 +137,28 @@ impl Teller<'_> {
             },
             Reason::Isolated(policy) => Step {
                 kind: StepKind::Isolated,
-                text: format!(
-                    "{} isolates `{}` for {way}, and no rule lets this through",
-                    self.policy(policy),
-                    self.subject
-                ),
+                text: format!("isolated for {way} by {}", self.policy(policy)),
                 policy: Some((policy.kind.as_str(), policy.full_name())),
                 origin: policy.origin,
                 mark: Origin::NONE,
                 details: Vec::new(),
             },
             Reason::NearMiss(near) => self.near_miss(near),
+        }
+    }
+
+    fn not_a_subject(&self) -> String {
+        let subject = if self.direction == Direction::Egress { &self.flow.from } else { &self.flow.to };
+        match subject {
+            Endpoint::Pod(_) => {
+                format!(
+                    "no policy applies at `{}`: it uses its node's network, and policies never select such pods",
+                    self.subject
+                )
+            }
+            Endpoint::Address(_) | Endpoint::Name(_) => {
+                format!("no policy applies at `{}`: policies select pods", self.subject)
+            }
         }
     }
 
@@ -166,8 +178,16 @@ impl Teller<'_> {
     }
 
     fn near_miss(&self, near: &NearMiss) -> Step {
-        let text = format!("nearest is {} of {}, but", rule_name(&near.rule), self.policy(&near.rule.policy));
-        let details = near.mismatches.iter().map(|mismatch| self.mismatch(mismatch)).collect();
+        let rule = rule_name(&near.rule);
+        let text =
+            format!("no rule lets this through; the nearest is {rule} of {}", self.policy(&near.rule.policy));
+        let within = |detail: Detail| {
+            // Equal selectors share what they are compiled to: the place can be that of another policy's.
+            let (rule, at) = (near.rule.origin, detail.origin);
+            let inside = at.source == rule.source && rule.start <= at.start && at.end <= rule.end;
+            Detail { origin: if inside { at } else { Origin::NONE }, ..detail }
+        };
+        let details = near.mismatches.iter().map(|mismatch| within(self.mismatch(mismatch))).collect();
         Step { text, details, ..about(StepKind::Nearest, &near.rule) }
     }
 
@@ -196,7 +216,10 @@ impl Teller<'_> {
             Mismatch::OtherNamespace(own) => {
                 format!("it selects pods of its own namespace `{own}`; `{other}` is in another one")
             }
-            Mismatch::Port(ports) => format!("it is for port {ports}, not {}", flow.port),
+            Mismatch::Port(ports) => match self.port {
+                Some(port) => format!("it is for port {ports}, not {port}"),
+                None => format!("it is for port {ports} only"),
+            },
             Mismatch::Protocol(protocols) => {
                 let names: Vec<&str> = protocols.iter().map(|protocol| protocol.as_str()).collect();
                 format!("it is for {}, not {}", names.join(" and "), flow.protocol)

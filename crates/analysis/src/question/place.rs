@@ -91,7 +91,19 @@ fn describe_addresses(set: &IpSet, cluster: &Cluster) -> String {
     if *set == internet {
         return "internet".to_owned();
     }
-    let ranges: Vec<String> = (set.ranges())
+    let left_out = internet.difference(set);
+    if !set.is_empty()
+        && set.difference(&internet).is_empty()
+        && left_out.ranges().count() < set.ranges().count()
+    {
+        return format!("internet except {}", listed(&in_words(&left_out)));
+    }
+    listed(&in_words(set))
+}
+
+/// Addresses, networks and ranges, ascending.
+fn in_words(set: &IpSet) -> Vec<String> {
+    (set.ranges())
         .map(|range| {
             if range.first == range.last {
                 range.first.to_string()
@@ -102,8 +114,7 @@ fn describe_addresses(set: &IpSet, cluster: &Cluster) -> String {
                 }
             }
         })
-        .collect();
-    listed(&ranges)
+        .collect()
 }
 
 fn listed(names: &[String]) -> String {

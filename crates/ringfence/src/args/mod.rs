@@ -3,8 +3,9 @@
 
 pub(crate) mod connections;
 pub(crate) mod diff;
-
+pub(crate) mod explain;
 mod shells;
+pub(crate) mod test;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -41,6 +42,10 @@ pub(crate) enum Command {
     Connections(connections::ConnectionsArgs),
     /// Compare two states of a cluster: what a change opens and cuts
     Diff(diff::DiffArgs),
+    /// Say whether one end can connect to another, and which lines decide
+    Explain(explain::ExplainArgs),
+    /// Check a matrix of intended connections against the policies
+    Test(test::TestArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page (roff)

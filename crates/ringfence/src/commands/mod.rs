@@ -4,8 +4,10 @@ mod completions;
 mod connections;
 mod diff;
 pub(crate) mod docs;
+mod explain;
 mod man;
 pub(crate) mod ports;
+mod test;
 
 use crate::{
     args::Command,
@@ -21,6 +23,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure>
     match command {
         Command::Connections(args) => connections::run(args, context),
         Command::Diff(args) => diff::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
+        Command::Test(args) => test::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Docs => docs::run(),
