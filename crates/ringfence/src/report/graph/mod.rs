@@ -166,7 +166,10 @@ impl Graph {
             };
             let mut edges = self.edges.iter().filter(|edge| within(edge));
             let Some(label) = edges.next().map(|edge| edge.label.clone()) else { continue };
-            if size < 2 || !edges.clone().all(|edge| edge.label == label) || edges.count() + 1 < size * (size - 1) {
+            if size < 2
+                || !edges.clone().all(|edge| edge.label == label)
+                || edges.count() + 1 < size * (size - 1)
+            {
                 continue;
             }
             let kept = self.edges.iter().filter(|edge| !within(edge)).cloned().collect();
@@ -193,7 +196,8 @@ impl Graph {
             match all {
                 // From the border of a box back into the box would only puzzle.
                 Some(group) if self.group_of(kept) != Some(group) => {
-                    let (from, to) = if sources { (Anchor::Group(group), kept) } else { (kept, Anchor::Group(group)) };
+                    let (from, to) =
+                        if sources { (Anchor::Group(group), kept) } else { (kept, Anchor::Group(group)) };
                     found.push(Edge { from, to, ..first.clone() });
                 }
                 _ => found.extend(run.iter().cloned()),
