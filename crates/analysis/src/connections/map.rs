@@ -6,7 +6,7 @@ use std::{ptr::from_ref, sync::Arc};
 
 use ringfence_model::{
     Text,
-    address::{IpRange, IpSet},
+    address::{Family, IpRange, IpSet},
     cluster::Cluster,
     verdict::Direction,
     workload::PodId,
@@ -36,6 +36,8 @@ pub struct Map<'a> {
     pod_networks: IpSet,
     /// The addresses of the cluster's own, with those of its nodes and Services.
     own: IpSet,
+    /// The families of pods whose addresses are not known.
+    families: Vec<Family>,
 }
 
 /// What one class of units may open.
@@ -75,7 +77,8 @@ impl<'a> Map<'a> {
         }
         let cluster = compiled.cluster();
         let (pod_networks, own) = (cluster.pod_networks(), cluster.own_addresses());
-        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks, own }
+        let families = cluster.families();
+        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks, own, families }
     }
 
     /// The cluster.
@@ -109,6 +112,17 @@ impl<'a> Map<'a> {
             })
         })
         .collect()
+    }
+
+    /// Whether a pod has, or is taken to have, an address of a family.
+    pub(crate) fn has_family(&self, pod: PodId, family: Family) -> bool {
+        let addresses = self.cluster().pod(pod).map_or(&[][..], |pod| &pod.addresses);
+        let mut known = addresses.iter().map(|address| Family::of(*address));
+        if addresses.is_empty() {
+            self.families.contains(&family)
+        } else {
+            known.any(|known| known == family)
+        }
     }
 
     /// How many classes there are.

@@ -160,6 +160,11 @@ impl<'b, 'a> Sample<'b, 'a> {
         for from in &self.sources {
             for to in self.targets.iter().filter(|to| *to != from) {
                 for family in Family::BOTH {
+                    if let (Endpoint::Pod(from), Endpoint::Pod(to)) = (from, to)
+                        && !(self.map.has_family(*from, family) && self.map.has_family(*to, family))
+                    {
+                        continue;
+                    }
                     let flow =
                         Flow { from: from.clone(), to: to.clone(), family, protocol, port, request: None };
                     let verdict = self.map.compiled().verdict(&flow);
