@@ -103,9 +103,13 @@ pub fn read(inputs: Vec<Input>, options: &Options) -> Loaded {
     for (kind, (count, origin)) in foreign {
         let objects = if count == 1 { "1 object".to_owned() } else { format!("{count} objects") };
         loaded.diagnostics.push(
-            Diagnostic::warning("foreign-policy", origin, format!("policies of the kind `{kind}` are not read"))
-                .with_label(format!("{objects} of this kind"))
-                .with_help("verdicts are as if these policies did not exist"),
+            Diagnostic::warning(
+                "foreign-policy",
+                origin,
+                format!("policies of the kind `{kind}` are not read"),
+            )
+            .with_label(format!("{objects} of this kind"))
+            .with_help("verdicts are as if these policies did not exist"),
         );
     }
     drop(pieces);
@@ -145,8 +149,12 @@ fn note_natures(outcomes: &[Outcome], diagnostics: &mut Vec<Diagnostic>) {
             Nature::Stranger(origin) => {
                 if has_manifests {
                     diagnostics.push(
-                        Diagnostic::warning("not-a-manifest", origin, "this document is not a Kubernetes object")
-                            .with_label("a manifest has `apiVersion` and `kind`"),
+                        Diagnostic::warning(
+                            "not-a-manifest",
+                            origin,
+                            "this document is not a Kubernetes object",
+                        )
+                        .with_label("a manifest has `apiVersion` and `kind`"),
                     );
                 } else if !stranger {
                     diagnostics.push(Diagnostic::note(
@@ -170,7 +178,11 @@ fn note_namespaces(implied: &[ringfence_model::Text], diagnostics: &mut Vec<Diag
     let list = quoted(implied.iter().map(|name| &**name));
     let label = ringfence_model::workload::NAMESPACE_NAME_LABEL;
     diagnostics.push(
-        Diagnostic::note("implied-namespace", Origin::NONE, format!("{verb} {list} {them} only the label `{label}`"))
-            .with_help("give the Namespace objects if selectors look at other labels"),
+        Diagnostic::note(
+            "implied-namespace",
+            Origin::NONE,
+            format!("{verb} {list} {them} only the label `{label}`"),
+        )
+        .with_help("give the Namespace objects if selectors look at other labels"),
     );
 }

@@ -44,7 +44,8 @@ spec:
     let pod = &cluster.pods[0];
     assert!(pod.stand_in && pod.ready && !pod.finished && !pod.host_network);
     assert_eq!((&*pod.namespace, &*pod.name, &*pod.service_account), ("shop", "web", "robot"));
-    let ports: Vec<_> = pod.ports.iter().map(|port| (port.name.as_deref(), port.protocol.as_str(), port.port)).collect();
+    let ports: Vec<_> =
+        pod.ports.iter().map(|port| (port.name.as_deref(), port.protocol.as_str(), port.port)).collect();
     assert_eq!(ports, [(None, "TCP", 15001), (Some("dns"), "UDP", 53), (Some("http"), "TCP", 8080)]);
     assert_eq!(&*cluster.namespaces[0].name, "shop");
     assert!(!cluster.namespaces[0].given);

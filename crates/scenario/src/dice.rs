@@ -29,8 +29,18 @@ impl Dice {
         items.get(self.number(0, items.len().saturating_sub(1)))
     }
 
-    /// A suffix such as those of pods and ReplicaSets.
+    /// A suffix such as those of ReplicaSets.
     pub(crate) fn suffix(&mut self, length: usize) -> String {
         (0..length).filter_map(|_| self.pick(NAME_LETTERS)).map(|letter| char::from(*letter)).collect()
+    }
+
+    /// A suffix of five letters such as those of pods; no two of one owner's pods have the same.
+    pub(crate) fn pod_suffix(&mut self, number: usize) -> String {
+        let count = NAME_LETTERS.len();
+        // The factor has no divisor in common with the number of letters: every number has its own three letters.
+        let scattered = number * 7_919;
+        let own = [scattered, scattered / count, scattered / count / count];
+        let own = own.map(|at| NAME_LETTERS.get(at % count).map_or('x', |letter| char::from(*letter)));
+        own.into_iter().chain(self.suffix(2).chars()).collect()
     }
 }

@@ -10,6 +10,8 @@ use crate::{
 
 /// Pods per namespace, about.
 const PODS_PER_NAMESPACE: usize = 200;
+/// Namespaces of applications that there are at least, beside a platform's.
+const FEWEST_NAMESPACES: usize = 3;
 /// Pods per node, about.
 const PODS_PER_NODE: usize = 60;
 /// From this number of pods on there is an ingress controller, a monitoring stack and agents on the nodes.
@@ -240,7 +242,8 @@ impl Planner<'_> {
 
     fn applications(&mut self, pods: usize) {
         let platform = self.layout.namespaces.len();
-        let wanted = (pods / PODS_PER_NAMESPACE).max(platform + 1) - platform;
+        let fewest = if platform == 0 { 1 } else { FEWEST_NAMESPACES };
+        let wanted = (pods / PODS_PER_NAMESPACE).max(fewest);
         let mut application = 0;
         while self.left > 0 || application < wanted.min(pods) {
             // The first round opens the namespaces; later applications go anywhere.
@@ -318,7 +321,7 @@ impl Planner<'_> {
 
     fn pod(&mut self, workload: &Workload, number: usize) -> Pod {
         let (name, revision) = (&workload.name, &workload.revision);
-        let suffix = self.dice.suffix(5);
+        let suffix = self.dice.pod_suffix(number);
         let name = match workload.kind {
             Kind::Deployment | Kind::CronJob => format!("{name}-{revision}-{suffix}"),
             Kind::StatefulSet => format!("{name}-{number}"),

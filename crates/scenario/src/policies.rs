@@ -123,7 +123,7 @@ impl Writer<'_> {
     /// What each namespace has.
     fn namespaces(&mut self) {
         for (at, namespace) in self.layout.namespaces.iter().enumerate() {
-            if namespace.team == "platform" || self.dice.chance(10) {
+            if namespace.team == "platform" || self.dice.chance(20) {
                 continue;
             }
             let egress = self.dice.chance(75);

@@ -6,11 +6,7 @@ mod workloads;
 use std::{collections::hash_map::Entry, sync::Arc};
 
 use ringfence_model::{
-    Text,
-    cluster::Cluster,
-    diagnostic::Diagnostic,
-    network_policy::PolicyMeta,
-    origin::Origin,
+    Text, cluster::Cluster, diagnostic::Diagnostic, network_policy::PolicyMeta, origin::Origin,
     service::EndpointSlice,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -71,7 +67,14 @@ fn without_repeats(found: &[Found], diagnostics: &mut Vec<Diagnostic>) -> Vec<bo
             }
             Entry::Occupied(taken) => {
                 let (first_content, first_origin) = *taken.get();
-                diagnostics.push(repeat(kind, namespace, name, origin, first_origin, first_content == *content));
+                diagnostics.push(repeat(
+                    kind,
+                    namespace,
+                    name,
+                    origin,
+                    first_origin,
+                    first_content == *content,
+                ));
                 keep.push(false);
             }
         }
@@ -90,15 +93,23 @@ fn repeat(
     let kind = kind.name();
     let full = namespace.map_or_else(|| name.to_string(), |namespace| format!("{namespace}/{name}"));
     if same {
-        Diagnostic::warning("repeated-object", origin, format!("{kind} `{full}` is given twice with the same content"))
-            .with_label("this one is left out")
-            .with_related(first, "the first one")
-            .with_help("remove one of them")
+        Diagnostic::warning(
+            "repeated-object",
+            origin,
+            format!("{kind} `{full}` is given twice with the same content"),
+        )
+        .with_label("this one is left out")
+        .with_related(first, "the first one")
+        .with_help("remove one of them")
     } else {
-        Diagnostic::error("repeated-object", origin, format!("{kind} `{full}` is given twice with different content"))
-            .with_label("this one is left out")
-            .with_related(first, "the first one, which counts")
-            .with_help("remove or rename one of them; in a cluster the one applied last would count")
+        Diagnostic::error(
+            "repeated-object",
+            origin,
+            format!("{kind} `{full}` is given twice with different content"),
+        )
+        .with_label("this one is left out")
+        .with_related(first, "the first one, which counts")
+        .with_help("remove or rename one of them; in a cluster the one applied last would count")
     }
 }
 
@@ -144,7 +155,9 @@ fn add_endpoints(cluster: &mut Cluster, endpoints: Vec<EndpointSlice>) {
         .filter_map(|slice| Some((slice.namespace.clone(), slice.service.clone()?)))
         .collect();
     cluster.endpoint_slices.extend(
-        endpoints.into_iter().filter(|slice| !sliced.contains(&(slice.namespace.clone(), slice.name.clone()))),
+        endpoints
+            .into_iter()
+            .filter(|slice| !sliced.contains(&(slice.namespace.clone(), slice.name.clone()))),
     );
 }
 
@@ -170,17 +183,19 @@ fn sort(cluster: &mut Cluster) {
     cluster.nodes.sort_by(|a, b| a.name.cmp(&b.name));
     cluster.services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     cluster.endpoint_slices.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    cluster.entry_points.sort_by(|a, b| (&a.namespace, &a.name, a.kind).cmp(&(&b.namespace, &b.name, b.kind)));
-    cluster.network_policies.sort_by(|a, b| {
-        (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name))
-    });
+    cluster
+        .entry_points
+        .sort_by(|a, b| (&a.namespace, &a.name, a.kind).cmp(&(&b.namespace, &b.name, b.kind)));
+    cluster
+        .network_policies
+        .sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
     cluster.tier_policies.sort_by(|a, b| {
         let key = |policy: &ringfence_model::tier::TierPolicy| (policy.tier, policy.priority);
         (key(a).cmp(&key(b)))
             .then_with(|| a.meta.name.cmp(&b.meta.name))
             .then_with(|| a.meta.kind.cmp(&b.meta.kind))
     });
-    cluster.cilium_policies.sort_by(|a, b| {
-        (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name))
-    });
+    cluster
+        .cilium_policies
+        .sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
 }

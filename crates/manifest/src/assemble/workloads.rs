@@ -40,8 +40,11 @@ pub(super) fn fold(mut pods: Vec<PodObject>, mut shown: Vec<WorkloadObject>) -> 
         complete_names(of_kind.iter_mut().map(|workload| &mut workload.meta));
     }
     let mut groups = Groups::default();
-    let index: FxHashMap<Key, usize> =
-        shown.iter().enumerate().map(|(at, workload)| (key(&workload.meta, workload.kind.clone()), at)).collect();
+    let index: FxHashMap<Key, usize> = shown
+        .iter()
+        .enumerate()
+        .map(|(at, workload)| (key(&workload.meta, workload.kind.clone()), at))
+        .collect();
     let owners = Owners { shown: &shown, index };
     for (at, workload) in shown.iter().enumerate() {
         let top = owners.top(key(&workload.meta, workload.kind.clone()), None);
@@ -77,8 +80,11 @@ fn complete_names<'m>(metas: impl Iterator<Item = &'m mut Meta>) {
     if !metas.iter().any(|meta| meta.generated) {
         return;
     }
-    let mut taken: FxHashSet<(Text, Text)> =
-        metas.iter().filter(|meta| !meta.generated).map(|meta| (meta.namespace(), meta.name.clone())).collect();
+    let mut taken: FxHashSet<(Text, Text)> = metas
+        .iter()
+        .filter(|meta| !meta.generated)
+        .map(|meta| (meta.namespace(), meta.name.clone()))
+        .collect();
     let mut next: FxHashMap<(Text, Text), u32> = FxHashMap::default();
     for meta in metas {
         if !meta.generated {
@@ -110,7 +116,10 @@ impl Groups {
         if at == next {
             self.list.push(Group { key, pods: Vec::new(), templates: Vec::new() });
         }
-        #[expect(clippy::indexing_slicing, reason = "the index only holds positions of the list, which never shrinks")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the index only holds positions of the list, which never shrinks"
+        )]
         &mut self.list[at]
     }
 }
@@ -190,9 +199,9 @@ fn finish(groups: Vec<Group>, owners: &Owners<'_>) -> (Vec<Workload>, Vec<Pod>) 
 /// fold into it (the newest ReplicaSet of an owner that is not shown).
 fn template<'s>(group: &Group, owners: &'s Owners<'_>) -> Option<&'s WorkloadObject> {
     let candidates = group.templates.iter().filter_map(|at| owners.shown.get(*at));
-    owners.get(&group.key).or_else(|| {
-        candidates.max_by(|a, b| (a.replicas, &b.meta.name).cmp(&(b.replicas, &a.meta.name)))
-    })
+    owners
+        .get(&group.key)
+        .or_else(|| candidates.max_by(|a, b| (a.replicas, &b.meta.name).cmp(&(b.replicas, &a.meta.name))))
 }
 
 fn stand_in(namespace: &Text, name: &Text, template: &WorkloadObject, workload: WorkloadId) -> Pod {

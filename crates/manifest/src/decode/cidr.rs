@@ -5,10 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use ringfence_model::address::Family;
 
-use crate::{
-    decode::cursor::Decoder,
-    tree::Node,
-};
+use crate::{decode::cursor::Decoder, tree::Node};
 
 const ALLOWED: &str = "an address and a prefix length, such as `10.0.0.0/8` or `2001:db8::/32`";
 
@@ -17,8 +14,12 @@ pub(crate) fn cidr(d: &mut Decoder<'_>, node: &Node<'_>, what: &str) -> Option<I
     let text = d.string(node, what)?;
     let Some(net) = parse(text) else {
         let allowed = match text.parse::<IpAddr>() {
-            Ok(address) => format!("add the prefix length: `{address}/{}`", if address.is_ipv4() { 32 } else { 128 }),
-            Err(_) if has_leading_zero(text) => "numbers must not begin with a zero: it is not clear whether they are octal".to_owned(),
+            Ok(address) => {
+                format!("add the prefix length: `{address}/{}`", if address.is_ipv4() { 32 } else { 128 })
+            }
+            Err(_) if has_leading_zero(text) => {
+                "numbers must not begin with a zero: it is not clear whether they are octal".to_owned()
+            }
             Err(_) => ALLOWED.to_owned(),
         };
         d.error(node, "invalid-cidr", format!("{what} `{text}` is not a CIDR"), allowed);
@@ -51,7 +52,12 @@ fn has_leading_zero(text: &str) -> bool {
 }
 
 /// The entries of `except`: each lies within the CIDR. `strictly` forbids the whole of it, as NetworkPolicy does.
-pub(crate) fn except(d: &mut Decoder<'_>, items: &[Node<'_>], cidr: Option<IpNet>, strictly: bool) -> Vec<IpNet> {
+pub(crate) fn except(
+    d: &mut Decoder<'_>,
+    items: &[Node<'_>],
+    cidr: Option<IpNet>,
+    strictly: bool,
+) -> Vec<IpNet> {
     let mut nets = Vec::with_capacity(items.len());
     for item in items {
         let Some(net) = self::cidr(d, item, "`except`") else { continue };
@@ -87,7 +93,17 @@ mod tests {
         for text in ["10.0.0.0/8", "10.1.2.3/8", "::/0", "2001:db8::1/128", "0.0.0.0/0"] {
             assert!(parse(text).is_some(), "{text}");
         }
-        for text in ["10.0.0.0", "10.0.0/8", "10.0.0.0/33", "010.0.0.0/8", "10.0.0.0/08", "10.0.0.0/+8", "x/8", "::/129", "/8"] {
+        for text in [
+            "10.0.0.0",
+            "10.0.0/8",
+            "10.0.0.0/33",
+            "010.0.0.0/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "x/8",
+            "::/129",
+            "/8",
+        ] {
             assert!(parse(text).is_none(), "{text}");
         }
     }

@@ -92,7 +92,9 @@ fn describe(node: &Node<'_>) -> String {
         (Kind::Seq(_), _) => "a list".to_owned(),
         (Kind::Map(_), _) => "a mapping".to_owned(),
         (Kind::Scalar { text, .. }, Some(Scalar::Bool(_))) => format!("the boolean `{}`", shown(text)),
-        (Kind::Scalar { text, .. }, Some(Scalar::Int(_) | Scalar::Float(_))) => format!("the number `{}`", shown(text)),
+        (Kind::Scalar { text, .. }, Some(Scalar::Int(_) | Scalar::Float(_))) => {
+            format!("the number `{}`", shown(text))
+        }
         (Kind::Scalar { text, .. }, Some(Scalar::Str(_))) => format!("the string `{}`", shown(text)),
         (Kind::Scalar { .. }, _) => "nothing".to_owned(),
     }

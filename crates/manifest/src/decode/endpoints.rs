@@ -10,8 +10,7 @@ use crate::{
         cidr,
         cursor::{Decoder, Map},
         meta::{self, Meta, Rules},
-        names,
-        port,
+        names, port,
     },
     tree::Node,
 };
@@ -21,8 +20,12 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// An EndpointSlice.
 pub(crate) fn slice(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -> Option<EndpointSlice> {
-    let rules =
-        Rules { kind: "EndpointSlice", namespace: Some(namespace), grammar: names::dns_subdomain, generated: false };
+    let rules = Rules {
+        kind: "EndpointSlice",
+        namespace: Some(namespace),
+        grammar: names::dns_subdomain,
+        generated: false,
+    };
     let meta = meta::meta(d, root, rules)?;
     d.near(root, "this EndpointSlice", &["metadata", "addressType", "endpoints", "ports"]);
     let endpoints = d.list(root, "endpoints").iter().filter_map(|item| endpoint(d, item)).collect();
@@ -58,8 +61,12 @@ fn slice_port(d: &mut Decoder<'_>, item: &Node<'_>) -> Option<SlicePort> {
 
 /// An Endpoints object: one slice for each of its subsets.
 pub(crate) fn endpoints(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -> Vec<EndpointSlice> {
-    let rules =
-        Rules { kind: "Endpoints", namespace: Some(namespace), grammar: names::dns_subdomain, generated: false };
+    let rules = Rules {
+        kind: "Endpoints",
+        namespace: Some(namespace),
+        grammar: names::dns_subdomain,
+        generated: false,
+    };
     let Some(meta) = meta::meta(d, root, rules) else { return Vec::new() };
     let mut slices = Vec::new();
     for item in d.list(root, "subsets") {

@@ -21,7 +21,8 @@ fn entry_point(
     kind: EntryPointKind,
 ) -> Option<EntryPoint> {
     let name = kind.as_str();
-    let rules = Rules { kind: name, namespace: Some(namespace), grammar: names::dns_subdomain, generated: false };
+    let rules =
+        Rules { kind: name, namespace: Some(namespace), grammar: names::dns_subdomain, generated: false };
     let meta = meta::meta(d, root, rules)?;
     d.near(root, &format!("this {name}"), &["metadata", "spec", "status"]);
     let Meta { name, namespace, origin, .. } = meta;

@@ -17,8 +17,12 @@ use crate::{
 
 /// An Ingress.
 pub(crate) fn decode(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -> Option<EntryPoint> {
-    let rules =
-        Rules { kind: "Ingress", namespace: Some(namespace), grammar: names::dns_subdomain, generated: false };
+    let rules = Rules {
+        kind: "Ingress",
+        namespace: Some(namespace),
+        grammar: names::dns_subdomain,
+        generated: false,
+    };
     let meta = meta::meta(d, root, rules)?;
     d.near(root, "this Ingress", &["metadata", "spec", "status"]);
     let annotated = meta::annotations(d, root).get("kubernetes.io/ingress.class").cloned();

@@ -183,7 +183,8 @@ const OWN_GROUPS: [&str; 9] = [
 ];
 
 /// Kinds whose names are near to one that matters.
-const REAL_KINDS: [&str; 6] = ["NodeList", "Role", "PodTemplate", "IngressClass", "GatewayClass", "CiliumNode"];
+const REAL_KINDS: [&str; 6] =
+    ["NodeList", "Role", "PodTemplate", "IngressClass", "GatewayClass", "CiliumNode"];
 
 /// Finds the decoder of an object.
 pub(crate) fn lookup(api_version: &str, kind: &str) -> Lookup {
@@ -221,8 +222,14 @@ mod tests {
 
     #[test]
     fn kinds_are_found_by_group_and_version() {
-        assert_eq!(lookup("networking.k8s.io/v1", "NetworkPolicy"), Lookup::Known(&ObjectKind::NetworkPolicy));
-        assert!(matches!(lookup("extensions/v1beta1", "NetworkPolicy"), Lookup::Removed { release: "1.16", .. }));
+        assert_eq!(
+            lookup("networking.k8s.io/v1", "NetworkPolicy"),
+            Lookup::Known(&ObjectKind::NetworkPolicy)
+        );
+        assert!(matches!(
+            lookup("extensions/v1beta1", "NetworkPolicy"),
+            Lookup::Removed { release: "1.16", .. }
+        ));
         assert_eq!(
             lookup("v1", "NetworkPolicy"),
             Lookup::WrongVersion { current: "networking.k8s.io/v1".to_owned() }

@@ -24,7 +24,8 @@ pub(crate) fn labels(d: &mut Decoder<'_>, node: &Node<'_>, what: &str) -> Labels
             continue;
         }
         // A null value is an empty string in Go.
-        let text = if is_null(value) { Some("") } else { d.string(value, &format!("the value of label `{name}`")) };
+        let text =
+            if is_null(value) { Some("") } else { d.string(value, &format!("the value of label `{name}`")) };
         let Some(text) = text else { continue };
         if let Some(allowed) = names::label_value(text) {
             d.error(value, "invalid-label-value", format!("`{text}` is not a label value"), allowed);

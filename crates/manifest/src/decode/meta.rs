@@ -68,11 +68,20 @@ pub(crate) struct Rules<'o> {
 pub(crate) fn meta(d: &mut Decoder<'_>, root: &Map<'_, '_>, rules: Rules<'_>) -> Option<Meta> {
     let at_kind = root.entry("kind").map_or(root.node, |(_, value)| value);
     let Some(node) = root.get("metadata") else {
-        d.error(at_kind, "missing-field", format!("this {} has no `metadata`", rules.kind), "`metadata.name` is required");
+        d.error(
+            at_kind,
+            "missing-field",
+            format!("this {} has no `metadata`", rules.kind),
+            "`metadata.name` is required",
+        );
         return None;
     };
     let map = d.map(node, "`metadata`")?;
-    d.near(&map, "`metadata`", &["name", "generateName", "namespace", "labels", "annotations", "ownerReferences"]);
+    d.near(
+        &map,
+        "`metadata`",
+        &["name", "generateName", "namespace", "labels", "annotations", "ownerReferences"],
+    );
     let (name, generated, at) = match (map.get("name"), map.get("generateName")) {
         (Some(node), _) => (d.name(node, "the name", rules.grammar)?, false, node),
         (None, Some(node)) if rules.generated => {
@@ -81,7 +90,12 @@ pub(crate) fn meta(d: &mut Decoder<'_>, root: &Map<'_, '_>, rules: Rules<'_>) ->
             (d.intern(prefix), true, node)
         }
         _ => {
-            d.error(at_kind, "missing-field", format!("this {} has no name", rules.kind), "`metadata.name` is required");
+            d.error(
+                at_kind,
+                "missing-field",
+                format!("this {} has no name", rules.kind),
+                "`metadata.name` is required",
+            );
             return None;
         }
     };
@@ -106,7 +120,10 @@ pub(crate) fn meta(d: &mut Decoder<'_>, root: &Map<'_, '_>, rules: Rules<'_>) ->
 /// The annotations of an object.
 pub(crate) fn annotations(d: &mut Decoder<'_>, root: &Map<'_, '_>) -> Labels {
     let metadata = root.get("metadata").and_then(Map::of);
-    metadata.and_then(|map| map.get("annotations")).map(|node| labels::annotations(d, node)).unwrap_or_default()
+    metadata
+        .and_then(|map| map.get("annotations"))
+        .map(|node| labels::annotations(d, node))
+        .unwrap_or_default()
 }
 
 /// What every policy has.

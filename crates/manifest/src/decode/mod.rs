@@ -76,14 +76,23 @@ pub(crate) fn object(
         }
         ObjectKind::Workload(kind) => {
             let rule = if old { SelectorRule::Defaulted } else { SelectorRule::Required };
-            workload::decode(d, root, namespace, kind, rule).map(|workload| Object::Workload(Box::new(workload)))
+            workload::decode(d, root, namespace, kind, rule)
+                .map(|workload| Object::Workload(Box::new(workload)))
         }
-        ObjectKind::Service => service::decode(d, root, namespace).map(|service| Object::Service(Box::new(service))),
+        ObjectKind::Service => {
+            service::decode(d, root, namespace).map(|service| Object::Service(Box::new(service)))
+        }
         ObjectKind::EndpointSlice => endpoints::slice(d, root, namespace).map(Object::EndpointSlice),
         ObjectKind::Endpoints => Some(Object::Endpoints(endpoints::endpoints(d, root, namespace))),
-        ObjectKind::Ingress => ingress::decode(d, root, namespace).map(|entry| Object::EntryPoint(Box::new(entry))),
-        ObjectKind::Gateway => gateway::gateway(d, root, namespace).map(|entry| Object::EntryPoint(Box::new(entry))),
-        ObjectKind::HttpRoute => gateway::route(d, root, namespace).map(|entry| Object::EntryPoint(Box::new(entry))),
+        ObjectKind::Ingress => {
+            ingress::decode(d, root, namespace).map(|entry| Object::EntryPoint(Box::new(entry)))
+        }
+        ObjectKind::Gateway => {
+            gateway::gateway(d, root, namespace).map(|entry| Object::EntryPoint(Box::new(entry)))
+        }
+        ObjectKind::HttpRoute => {
+            gateway::route(d, root, namespace).map(|entry| Object::EntryPoint(Box::new(entry)))
+        }
         ObjectKind::NetworkPolicy => network_policy::decode(d, root, namespace).map(Object::NetworkPolicy),
         ObjectKind::AdminNetworkPolicy => tier_v1alpha1::admin(d, root).map(Object::TierPolicy),
         ObjectKind::BaselineAdminNetworkPolicy => tier_v1alpha1::baseline(d, root).map(Object::TierPolicy),

@@ -38,7 +38,9 @@ pub(crate) fn dns_subdomain(name: &str) -> Option<&'static str> {
 pub(crate) fn service_name(name: &str) -> Option<&'static str> {
     let starts = name.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
     let valid = starts && dns_label(name).is_none();
-    (!valid).then_some("at most 63 lower-case letters, digits and `-`, with a letter first and a letter or digit last")
+    (!valid).then_some(
+        "at most 63 lower-case letters, digits and `-`, with a letter first and a letter or digit last",
+    )
 }
 
 /// Label keys: an optional DNS prefix and a name.

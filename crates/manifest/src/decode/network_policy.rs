@@ -69,9 +69,13 @@ fn policy_types(d: &mut Decoder<'_>, spec: &Map<'_, '_>, has_egress: bool) -> (b
             && rules.is_empty()
         {
             d.push(
-                Diagnostic::warning("no-effect", d.origin(key), "`egress: []` without `policyTypes` has no effect")
-                    .with_label("an empty list does not make the policy isolate for egress")
-                    .with_help("add `policyTypes: [Ingress, Egress]` to deny all egress, or remove `egress`"),
+                Diagnostic::warning(
+                    "no-effect",
+                    d.origin(key),
+                    "`egress: []` without `policyTypes` has no effect",
+                )
+                .with_label("an empty list does not make the policy isolate for egress")
+                .with_help("add `policyTypes: [Ingress, Egress]` to deny all egress, or remove `egress`"),
             );
         }
         return (true, has_egress);
@@ -95,9 +99,13 @@ fn warn_of_ineffective_rules(d: &mut Decoder<'_>, spec: &Map<'_, '_>, ingress: b
             && !isolates
         {
             d.push(
-                Diagnostic::warning("no-effect", d.origin(key), format!("these {field} rules have no effect"))
-                    .with_label(format!("`policyTypes` does not list `{kind}`"))
-                    .with_help(format!("add `{kind}` to `policyTypes`, or remove the rules")),
+                Diagnostic::warning(
+                    "no-effect",
+                    d.origin(key),
+                    format!("these {field} rules have no effect"),
+                )
+                .with_label(format!("`policyTypes` does not list `{kind}`"))
+                .with_help(format!("add `{kind}` to `policyTypes`, or remove the rules")),
             );
         }
     }
@@ -125,7 +133,8 @@ fn peer(d: &mut Decoder<'_>, item: &Node<'_>) -> Option<NetworkPeer> {
     let map = d.strict_map(item, "a peer", &["podSelector", "namespaceSelector", "ipBlock"])?;
     let origin = d.origin(item);
     let pod = map.get("podSelector").map(|node| selector::selector(d, node, "`podSelector`"));
-    let namespace = map.get("namespaceSelector").map(|node| selector::selector(d, node, "`namespaceSelector`"));
+    let namespace =
+        map.get("namespaceSelector").map(|node| selector::selector(d, node, "`namespaceSelector`"));
     let block = map.get("ipBlock");
     match (block, pod.is_some() || namespace.is_some()) {
         (None, true) => Some(NetworkPeer::Pods { namespace, pod, origin }),

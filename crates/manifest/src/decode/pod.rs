@@ -91,9 +91,14 @@ fn is_ready(status: &Map<'_, '_>) -> bool {
 
 /// The spec of a pod, or of a template. An absent one has nothing in it.
 pub(crate) fn spec(d: &mut Decoder<'_>, node: Option<&Node<'_>>, place: &str) -> PodSpec {
-    let mut spec = PodSpec { ports: Vec::new(), host_network: false, node: None, service_account: d.intern("default") };
+    let mut spec =
+        PodSpec { ports: Vec::new(), host_network: false, node: None, service_account: d.intern("default") };
     let Some(map) = node.and_then(|node| d.map(node, &format!("the spec of {place}"))) else { return spec };
-    d.near(&map, &format!("the spec of {place}"), &["containers", "initContainers", "hostNetwork", "nodeName"]);
+    d.near(
+        &map,
+        &format!("the spec of {place}"),
+        &["containers", "initContainers", "hostNetwork", "nodeName"],
+    );
     spec.host_network = d.boolean_field(&map, "hostNetwork").unwrap_or(false);
     spec.node = d.text_field(&map, "nodeName");
     let account = d.text_field(&map, "serviceAccountName").or_else(|| d.text_field(&map, "serviceAccount"));

@@ -58,7 +58,8 @@ fn match_labels(d: &mut Decoder<'_>, map: &Map<'_, '_>, keys: Keys) -> Vec<Requi
             continue;
         };
         let Some(checked) = label_key(d, key, name, keys) else { continue };
-        let text = if is_null(value) { Some("") } else { d.string(value, &format!("the value of label `{name}`")) };
+        let text =
+            if is_null(value) { Some("") } else { d.string(value, &format!("the value of label `{name}`")) };
         let Some(text) = text else { continue };
         let Some(text) = label_value(d, value, text) else { continue };
         let origin = d.entry_origin(key, value);
@@ -125,7 +126,8 @@ fn expression(d: &mut Decoder<'_>, item: &Node<'_>, keys: Keys) -> Option<Requir
                 && has_items(value)
             {
                 let message = format!("operator `{}` takes no values", bare.as_str());
-                let allowed = format!("remove `values`, or use {}", quoted(["In", "NotIn"]).replace(", ", " or "));
+                let allowed =
+                    format!("remove `values`, or use {}", quoted(["In", "NotIn"]).replace(", ", " or "));
                 d.error(key, "unexpected-values", message, allowed);
                 return None;
             }

@@ -73,7 +73,8 @@ pub(crate) fn decode(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -
     }
     let selector = spec.get("selector").map(|node| labels::labels(d, node, "`selector`"));
     let selector = selector.filter(|labels| !labels.is_empty() && !external);
-    let families = d.list(&spec, "ipFamilies").iter().filter_map(|node| d.choice(node, "address family", &FAMILIES));
+    let families =
+        d.list(&spec, "ipFamilies").iter().filter_map(|node| d.choice(node, "address family", &FAMILIES));
     let families = families.collect();
     let Meta { name, namespace, labels, origin, .. } = meta;
     Some(Service {

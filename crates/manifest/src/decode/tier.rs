@@ -57,7 +57,12 @@ pub(crate) fn subject(d: &mut Decoder<'_>, spec: &Map<'_, '_>, dialect: &Dialect
             Some(TierSubject::Pods { namespace, pod })
         }
         (None, None) => {
-            d.error(node, "empty-subject", "this subject selects nothing", "exactly one of `namespaces` and `pods`");
+            d.error(
+                node,
+                "empty-subject",
+                "this subject selects nothing",
+                "exactly one of `namespaces` and `pods`",
+            );
             None
         }
         (Some(_), Some(_)) => {
@@ -106,7 +111,12 @@ fn pods(d: &mut Decoder<'_>, node: &Node<'_>, dialect: &Dialect) -> Option<(Sele
 }
 
 /// The rules of one direction.
-pub(crate) fn rules(d: &mut Decoder<'_>, spec: &Map<'_, '_>, field: &str, dialect: &Dialect) -> Vec<TierRule> {
+pub(crate) fn rules(
+    d: &mut Decoder<'_>,
+    spec: &Map<'_, '_>,
+    field: &str,
+    dialect: &Dialect,
+) -> Vec<TierRule> {
     d.at_most(spec, field, dialect.most);
     d.list(spec, field).iter().filter_map(|item| rule(d, item, field == "egress", dialect)).collect()
 }
@@ -128,7 +138,8 @@ fn rule(d: &mut Decoder<'_>, item: &Node<'_>, egress: bool, dialect: &Dialect) -
     if map.has(dialect.ports) {
         required_list(d, &map, dialect.ports, dialect.most);
     }
-    let ports: Vec<PortMatch> = d.list(&map, dialect.ports).iter().filter_map(|item| (dialect.port)(d, item)).collect();
+    let ports: Vec<PortMatch> =
+        d.list(&map, dialect.ports).iter().filter_map(|item| (dialect.port)(d, item)).collect();
     named_ports_need_pods(d, &map, field, &ports);
     Some(TierRule { name, action: action?, peers, ports, origin: d.origin(item) })
 }
@@ -137,7 +148,12 @@ fn rule_name(d: &mut Decoder<'_>, map: &Map<'_, '_>) -> Option<Text> {
     let node = map.get("name")?;
     let name = d.string(node, "`name`")?;
     if name.chars().count() > LONGEST_NAME {
-        d.error(node, "invalid-name", "this rule name is too long", format!("at most {LONGEST_NAME} characters"));
+        d.error(
+            node,
+            "invalid-name",
+            "this rule name is too long",
+            format!("at most {LONGEST_NAME} characters"),
+        );
     }
     Some(d.intern(name))
 }
@@ -159,9 +175,10 @@ fn named_ports_need_pods(d: &mut Decoder<'_>, rule: &Map<'_, '_>, field: &str, p
     let Some(named) = ports.iter().find(|port| matches!(port.ports, PortSpec::Named(_))) else { return };
     let peers = rule.get(field).map(|node| &node.kind);
     let Some(Kind::Seq(peers)) = peers else { return };
-    let other = peers.iter().filter_map(Map::of).find_map(|map| {
-        ADDRESS_PEERS.iter().find_map(|field| map.entry(field)).map(|(key, _)| key)
-    });
+    let other = peers
+        .iter()
+        .filter_map(Map::of)
+        .find_map(|map| ADDRESS_PEERS.iter().find_map(|field| map.entry(field)).map(|(key, _)| key));
     if let Some(key) = other {
         let message = format!("a named port in a rule with `{}`", key.text().unwrap_or_default());
         d.push(
@@ -183,7 +200,8 @@ fn peer(
     let map = d.map(item, "a peer")?;
     let origin = d.origin(item);
     let [(key, value)] = map.entries else {
-        let found = if map.entries.is_empty() { "this peer selects nothing" } else { "this peer has several fields" };
+        let found =
+            if map.entries.is_empty() { "this peer selects nothing" } else { "this peer has several fields" };
         let list = quoted(allowed.iter().copied());
         d.error(item, "peer-fields", found, format!("exactly one of {list}"));
         return None;
@@ -205,9 +223,13 @@ fn peer(
             match action {
                 Some(Action::Deny | Action::Pass) => {
                     d.push(
-                        Diagnostic::warning("domain-names", d.origin(key), "`domainNames` in a rule that does not accept")
-                            .with_label("only Accept rules may name domains")
-                            .with_help("the rule fails closed: a Deny matches every destination, a Pass none"),
+                        Diagnostic::warning(
+                            "domain-names",
+                            d.origin(key),
+                            "`domainNames` in a rule that does not accept",
+                        )
+                        .with_label("only Accept rules may name domains")
+                        .with_help("the rule fails closed: a Deny matches every destination, a Pass none"),
                     );
                     Some(TierPeer::Unknown(origin))
                 }
@@ -235,7 +257,9 @@ fn unknown_peer(
     d.push(
         Diagnostic::warning("unknown-peer", d.origin(key), format!("unknown kind of peer `{field}`"))
             .with_label(format!("known here: {}", quoted(allowed.iter().copied())))
-            .with_help("the rule fails closed: a Deny matches everything by this peer, an Accept or Pass nothing"),
+            .with_help(
+                "the rule fails closed: a Deny matches everything by this peer, an Accept or Pass nothing",
+            ),
     );
     Some(TierPeer::Unknown(d.origin(map.node)))
 }
@@ -259,7 +283,8 @@ fn domain_names(d: &mut Decoder<'_>, map: &Map<'_, '_>, value: &Node<'_>) -> Vec
     for item in d.items(value, "`domainNames`") {
         let Some(name) = d.string(item, "a domain name") else { continue };
         if !is_domain_name(name) {
-            let allowed = "at least two labels, such as `example.com`; `*.example.com` is every name below it";
+            let allowed =
+                "at least two labels, such as `example.com`; `*.example.com` is every name below it";
             d.error(item, "invalid-name", format!("`{name}` is not a domain name"), allowed);
         }
         let name = d.intern(name);

@@ -47,7 +47,14 @@ pub(crate) fn admin(d: &mut Decoder<'_>, root: &Map<'_, '_>) -> Option<TierPolic
     let subject = tier::subject(d, &spec, &ADMIN);
     let ingress = tier::rules(d, &spec, "ingress", &ADMIN);
     let egress = tier::rules(d, &spec, "egress", &ADMIN);
-    Some(TierPolicy { meta: meta?, tier: Tier::Admin, priority: priority?, subject: subject?, ingress, egress })
+    Some(TierPolicy {
+        meta: meta?,
+        tier: Tier::Admin,
+        priority: priority?,
+        subject: subject?,
+        ingress,
+        egress,
+    })
 }
 
 /// A BaselineAdminNetworkPolicy, of which there is one, named `default`.
@@ -91,7 +98,12 @@ fn port_entry(d: &mut Decoder<'_>, item: &Node<'_>) -> Option<PortMatch> {
     const FIELDS: [&str; 3] = ["portNumber", "namedPort", "portRange"];
     let map = d.strict_map(item, "an entry of `ports`", &FIELDS)?;
     let [(key, value)] = map.entries else {
-        d.error(item, "port-fields", "this entry of `ports` must have one field", format!("exactly one of {}", quoted(FIELDS)));
+        d.error(
+            item,
+            "port-fields",
+            "this entry of `ports` must have one field",
+            format!("exactly one of {}", quoted(FIELDS)),
+        );
         return None;
     };
     let (protocol, ports): (Option<Protocol>, PortSpec) = match key.text()? {

@@ -49,7 +49,8 @@ pub(crate) fn decode(
     rule: SelectorRule,
 ) -> Option<WorkloadObject> {
     let name = kind.as_str();
-    let rules = Rules { kind: name, namespace: Some(namespace), grammar: names::dns_subdomain, generated: true };
+    let rules =
+        Rules { kind: name, namespace: Some(namespace), grammar: names::dns_subdomain, generated: true };
     let meta = meta::meta(d, root, rules)?;
     d.near(root, &format!("this {name}"), &["metadata", "spec", "status"]);
     let Some(node) = root.get("spec") else {
@@ -130,14 +131,23 @@ fn check_selector(
         return;
     }
     if empty {
-        d.error(node, "empty-selector", "this selector is empty", "name the labels of the pods in `matchLabels`");
+        d.error(
+            node,
+            "empty-selector",
+            "this selector is empty",
+            "name the labels of the pods in `matchLabels`",
+        );
     } else if !matches {
         let shown: Vec<String> = labels.iter().map(|(key, value)| format!("`{key}: {value}`")).collect();
         let shown = if shown.is_empty() { "none".to_owned() } else { shown.join(", ") };
         d.push(
-            Diagnostic::error("selector-mismatch", d.origin(key), "`selector` does not match template labels")
-                .with_label(format!("the template's labels: {shown}"))
-                .with_help("give the template every label of the selector"),
+            Diagnostic::error(
+                "selector-mismatch",
+                d.origin(key),
+                "`selector` does not match template labels",
+            )
+            .with_label(format!("the template's labels: {shown}"))
+            .with_help("give the template every label of the selector"),
         );
     }
 }

@@ -127,7 +127,10 @@ fn file_name(path: &str) -> &str {
 
 /// A path without its last part.
 fn directory(path: &str) -> &str {
-    path.strip_suffix(file_name(path)).map(|dir| dir.trim_end_matches(['/', '\\'])).filter(|dir| !dir.is_empty()).unwrap_or(".")
+    path.strip_suffix(file_name(path))
+        .map(|dir| dir.trim_end_matches(['/', '\\']))
+        .filter(|dir| !dir.is_empty())
+        .unwrap_or(".")
 }
 
 fn whole(d: &mut Decoder<'_>, root: &Node<'_>, name: &str, namespace: &str, outcome: &mut Outcome) {
@@ -145,10 +148,13 @@ fn whole(d: &mut Decoder<'_>, root: &Node<'_>, name: &str, namespace: &str, outc
     };
     let file = file_name(name);
     let is_group = |group: &str| {
-        map.get("apiVersion").and_then(Node::text).is_some_and(|version| version.split('/').next() == Some(group))
+        map.get("apiVersion")
+            .and_then(Node::text)
+            .is_some_and(|version| version.split('/').next() == Some(group))
     };
     if matches!(file, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
-        || (map.get("kind").and_then(Node::text) == Some("Kustomization") && is_group("kustomize.config.k8s.io"))
+        || (map.get("kind").and_then(Node::text) == Some("Kustomization")
+            && is_group("kustomize.config.k8s.io"))
     {
         kustomization(d, &map, directory(name));
         return;
