@@ -5,6 +5,7 @@ mod assemble;
 mod decode;
 pub mod document;
 pub mod parse;
+mod quick;
 mod read;
 pub mod scalar;
 pub mod template;

@@ -3,12 +3,12 @@
 
 mod events;
 mod explain;
-mod mapping;
+pub(crate) mod mapping;
 mod place;
 
 use std::ops::Range;
 
-use crate::tree::Node;
+use crate::{quick, tree::Node};
 
 /// Mappings and sequences may be nested this deep.
 pub const MAX_DEPTH: usize = 512;
@@ -28,6 +28,24 @@ pub struct ParseError {
     pub help: Option<String>,
 }
 
+/// As [`parse`], by the general parser alone: slower, and for tests the measure of the quick one.
+///
+/// # Errors
+/// As [`parse`].
+#[doc(hidden)]
+pub fn parse_general(text: &str, base: u32) -> Result<Option<Node<'_>>, ParseError> {
+    explain::check_characters(text, base)?;
+    events::parse(text, base)
+}
+
+/// The tree of a document by the quick reader alone; `None` where it leaves the document to the general parser.
+#[doc(hidden)]
+#[must_use]
+pub fn parse_quick(text: &str, base: u32) -> Option<Node<'_>> {
+    explain::check_characters(text, base).ok()?;
+    quick::parse(text, base)
+}
+
 /// The tree of a document that starts `base` bytes into its source; `None` if it holds nothing but comments.
 ///
 /// Aliases and merge keys are resolved and keys checked to be scalars, each given once. The core tags (`!!str`,
@@ -38,5 +56,8 @@ pub struct ParseError {
 /// ([`MAX_DEPTH`], [`MAX_NODES`], [`MAX_ALIASED_NODES`]).
 pub fn parse(text: &str, base: u32) -> Result<Option<Node<'_>>, ParseError> {
     explain::check_characters(text, base)?;
-    events::parse(text, base)
+    match quick::parse(text, base) {
+        Some(root) => Ok(Some(root)),
+        None => events::parse(text, base),
+    }
 }

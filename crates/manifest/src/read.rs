@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use rayon::prelude::*;
 use ringfence_model::{
     cluster::Cluster,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     origin::{Origin, Source, SourceId, Sources},
     profile::Profile,
 };
@@ -87,11 +87,11 @@ pub fn read(inputs: Vec<Input>, options: &Options) -> Loaded {
     }
     let mut found = Vec::new();
     let mut foreign: BTreeMap<String, (usize, Origin)> = BTreeMap::new();
+    loaded.objects = outcomes.iter().map(|outcome| outcome.objects).sum();
     for of_source in outcomes.chunk_by(|a, b| a.source == b.source) {
-        note_natures(of_source, &mut loaded.diagnostics);
+        note_natures(of_source, loaded.objects, &mut loaded.diagnostics);
     }
     for outcome in outcomes {
-        loaded.objects += outcome.objects;
         for kind in outcome.ignored {
             *loaded.ignored.entry(kind).or_default() += 1;
         }
@@ -128,14 +128,23 @@ fn split(source: &Source) -> Vec<documents::Document<'_>> {
     }
 }
 
-/// Adds the findings of one text's documents, with one line about each thing that they have in common.
-fn note_natures(outcomes: &[Outcome], diagnostics: &mut Vec<Diagnostic>) {
+/// Adds the findings of one text's documents, with one line about each thing that they have in common. `objects` is
+/// how many all texts have.
+fn note_natures(outcomes: &[Outcome], objects: usize, diagnostics: &mut Vec<Diagnostic>) {
     let has_manifests = outcomes.iter().any(|outcome| outcome.objects > 0);
     let (mut template, mut stranger) = (false, false);
     for outcome in outcomes {
+        let from = diagnostics.len();
         diagnostics.extend(outcome.diagnostics.iter().cloned());
         match outcome.nature {
             Nature::Kubernetes => {}
+            // Some other tool's file among manifests, with YAML that `kubectl` would not read either.
+            Nature::BrokenStranger if !has_manifests && objects > 0 => {
+                for found in diagnostics.iter_mut().skip(from) {
+                    found.severity = Severity::Warning;
+                }
+            }
+            Nature::BrokenStranger => {}
             Nature::Template(origin) => {
                 if !template {
                     diagnostics.push(

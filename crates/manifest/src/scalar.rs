@@ -20,6 +20,21 @@ pub enum Scalar<'a> {
     Str(&'a str),
 }
 
+impl Scalar<'_> {
+    /// The whole number that the API server gets: JSON writes `80.0` and `8e1` as `80`.
+    #[must_use]
+    pub fn whole(self) -> Option<i64> {
+        /// Up to here every whole number has a float of its own.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match self {
+            Scalar::Int(value) => Some(value),
+            #[expect(clippy::cast_possible_truncation, reason = "a whole number within the exact range")]
+            Scalar::Float(value) if value.trunc() == value && value.abs() <= EXACT => Some(value as i64),
+            Scalar::Null | Scalar::Bool(_) | Scalar::Float(_) | Scalar::Str(_) => None,
+        }
+    }
+}
+
 /// The value of the scalar `text`. A scalar that is not plain (quoted, block) is always a string.
 #[must_use]
 pub fn resolve(text: &str, plain: bool) -> Scalar<'_> {

@@ -5,7 +5,8 @@ use crate::origin::Origin;
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The object (or document) it is about has no effect on any verdict.
+    /// The API server would reject the object (or nobody can read the document). A policy with an error has no effect
+    /// on any verdict; of other objects the good part is used.
     Error,
     /// The input was understood, but probably does not say what its author meant.
     Warning,

@@ -4,9 +4,13 @@
 //! straight from the specifications. They share the model and nothing else; property tests compare them.
 
 pub mod compiled;
+#[cfg(feature = "generate")]
+pub mod generate;
 pub mod permit;
+pub mod reference;
 
 pub use compiled::Compiled;
+pub use reference::Reference;
 
 use ringfence_model::{flow::Flow, verdict::Verdict};
 

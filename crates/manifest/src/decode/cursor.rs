@@ -14,6 +14,9 @@ use crate::{
     tree::{Kind, Node},
 };
 
+/// A list of values longer than this is not shown beside the right one.
+const LONG_LIST: usize = 13;
+
 /// Texts that repeat, kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Interner(FxHashSet<Text>);
@@ -378,8 +381,9 @@ impl<'i> Decoder<'i> {
         if let Some((_, value)) = known.iter().find(|(known, _)| *known == name) {
             return Some(*value);
         }
-        let list = quoted(known.iter().map(|(known, _)| *known));
+        let list = quoted(known.iter().map(|(known, _)| *known).filter(|known| !known.is_empty()));
         let allowed = match nearest(name, known.iter().map(|(known, _)| *known)) {
+            Some(near) if known.len() > LONG_LIST => format!("did you mean `{near}`?"),
             Some(near) => format!("did you mean `{near}`? allowed: {list}"),
             None => format!("allowed: {list}"),
         };

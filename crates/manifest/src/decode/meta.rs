@@ -102,8 +102,8 @@ pub(crate) fn meta(d: &mut Decoder<'_>, root: &Map<'_, '_>, rules: Rules<'_>) ->
     let namespace = match (rules.namespace, map.get("namespace")) {
         (None, None) => None,
         (None, Some(node)) => {
-            let message = format!("`namespace` on a {}", rules.kind);
-            d.warning(node, "cluster-scoped", message, "this kind belongs to no namespace: remove it");
+            let message = format!("`namespace` on the cluster-scoped kind {}", rules.kind);
+            d.warning(node, "cluster-scoped", message, "it has no effect: remove it");
             None
         }
         (Some(default), None) => Some(d.intern(default)),

@@ -5,6 +5,7 @@
 //! too. Of other objects the good part is kept.
 
 mod cidr;
+mod cilium;
 mod cluster_network_policy;
 pub(crate) mod cursor;
 mod endpoints;
@@ -97,23 +98,27 @@ pub(crate) fn object(
         ObjectKind::AdminNetworkPolicy => tier_v1alpha1::admin(d, root).map(Object::TierPolicy),
         ObjectKind::BaselineAdminNetworkPolicy => tier_v1alpha1::baseline(d, root).map(Object::TierPolicy),
         ObjectKind::ClusterNetworkPolicy => cluster_network_policy::decode(d, root).map(Object::TierPolicy),
-        ObjectKind::CiliumNetworkPolicy | ObjectKind::CiliumClusterwideNetworkPolicy => None,
+        ObjectKind::CiliumNetworkPolicy => cilium::namespaced(d, root, namespace).map(Object::CiliumPolicy),
+        ObjectKind::CiliumClusterwideNetworkPolicy => cilium::clusterwide(d, root).map(Object::CiliumPolicy),
     };
     if d.errors() == errors {
         return object;
     }
     let what = kind.name();
+    let judge = if what.starts_with("Cilium") { "the API server or Cilium" } else { "the API server" };
     let (object, consequence) = if kind.is_policy() {
-        (None, format!("the API server would reject this {what}, so it has no effect on any verdict"))
+        (None, format!("{judge} would reject this {what}, so it has no effect on any verdict"))
     } else if object.is_some() {
-        (object, format!("the API server would reject this {what}; the rest of it is used"))
+        (object, format!("{judge} would reject this {what}; the rest of it is used"))
     } else {
-        (None, format!("the API server would reject this {what}; it is left out"))
+        (None, format!("{judge} would reject this {what}; it is left out"))
     };
-    for diagnostic in d.diagnostics.iter_mut().skip(from).filter(|found| found.severity == Severity::Error) {
-        diagnostic.help = Some(match diagnostic.help.take() {
+    // Once for each object will do: with the error that comes first in the text.
+    let errors = d.diagnostics.iter_mut().skip(from).filter(|found| found.severity == Severity::Error);
+    if let Some(first) = errors.min_by_key(|found| found.origin.start) {
+        first.help = Some(match first.help.take() {
             Some(help) => format!("{help}; {consequence}"),
-            None => consequence.clone(),
+            None => consequence,
         });
     }
     object

@@ -40,8 +40,11 @@ pub(crate) fn decode(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -
     let subject = subject(d, &spec);
     let ingress = rules(d, &spec, Direction::Ingress);
     let egress = rules(d, &spec, Direction::Egress);
+    let errors = d.errors();
     let (isolates_ingress, isolates_egress) = policy_types(d, &spec, !egress.is_empty());
-    warn_of_ineffective_rules(d, &spec, isolates_ingress, isolates_egress);
+    if d.errors() == errors {
+        warn_of_ineffective_rules(d, &spec, isolates_ingress, isolates_egress);
+    }
     Some(NetworkPolicy { meta: meta?, subject, isolates_ingress, isolates_egress, ingress, egress })
 }
 
@@ -148,6 +151,8 @@ fn peer(d: &mut Decoder<'_>, item: &Node<'_>) -> Option<NetworkPeer> {
             );
             None
         }
+        // A field that the API does not have has been noted.
+        (None, false) if map.entries.iter().any(|(_, value)| !super::cursor::is_null(value)) => None,
         (None, false) => {
             d.error(
                 item,

@@ -126,7 +126,7 @@ fn rule(d: &mut Decoder<'_>, item: &Node<'_>, egress: bool, dialect: &Dialect) -
     let map = d.strict_map(item, place, &["name", "action", field, dialect.ports])?;
     let name = rule_name(d, &map);
     let action = match map.get("action") {
-        Some(node) => d.choice(node, "action", dialect.actions),
+        Some(node) => self::action(d, node, dialect),
         None => {
             d.missing(&map, "this rule", "action");
             None
@@ -142,6 +142,24 @@ fn rule(d: &mut Decoder<'_>, item: &Node<'_>, egress: bool, dialect: &Dialect) -
         d.list(&map, dialect.ports).iter().filter_map(|item| (dialect.port)(d, item)).collect();
     named_ports_need_pods(d, &map, field, &ports);
     Some(TierRule { name, action: action?, peers, ports, origin: d.origin(item) })
+}
+
+/// An action. v1alpha1 says Allow where v1alpha2 says Accept, which is easily mixed up.
+fn action(d: &mut Decoder<'_>, node: &Node<'_>, dialect: &Dialect) -> Option<Action> {
+    let accept = dialect
+        .actions
+        .iter()
+        .find(|(_, action)| *action == Action::Accept)
+        .map_or("Accept", |(name, _)| name);
+    if let Some(name @ ("Accept" | "Allow")) = node.text()
+        && name != accept
+    {
+        let list = quoted(dialect.actions.iter().map(|(known, _)| *known));
+        let allowed = format!("this API version says `{accept}`; allowed: {list}");
+        d.error(node, "unknown-value", format!("unknown action `{name}`"), allowed);
+        return None;
+    }
+    d.choice(node, "action", dialect.actions)
 }
 
 fn rule_name(d: &mut Decoder<'_>, map: &Map<'_, '_>) -> Option<Text> {

@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
         }
         let node = Node { span: node_span, kind: Kind::Scalar { text, plain } };
         self.count(1, &bytes)?;
-        self.add(node, 1, anchor, bytes.start..end)
+        self.add(node, anchor, bytes.start..end)
     }
 
     /// Whether a scalar with a tag is subject to type resolution.
@@ -180,20 +180,20 @@ impl<'a> Builder<'a> {
     fn end(&mut self, span: Span) -> Result<(), ParseError> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let loose = self.bytes(span);
-        // Only a flow collection ends with a token of its own.
-        let closed = !loose.is_empty() && matches!(self.text.as_bytes().get(loose.start), Some(b'}' | b']'));
-        let bytes = if closed {
-            open.start..loose.start + 1
+        // A flow collection starts with a bracket of its own, before its first item.
+        let bracket = matches!(self.text.as_bytes().get(open.start), Some(b'{' | b'['));
+        let bytes = if bracket && open.first != Some(open.start) {
+            open.start..behind_bracket(self.text, loose.start)
         } else {
             let first = open.first.unwrap_or(open.start);
             first..open.end.max(first)
         };
-        let (kind, nodes) = match open.content {
-            Content::Seq(items) => (Kind::Seq(items), 0),
-            Content::Map { entries, .. } => (Kind::Map(mapping::finish(entries)?), 0),
+        let kind = match open.content {
+            Content::Seq(items) => Kind::Seq(items),
+            Content::Map { entries, .. } => Kind::Map(mapping::finish(entries)?),
         };
         let node = Node { span: self.places.span(bytes.clone()), kind };
-        self.add(node, nodes, open.anchor, bytes)
+        self.add(node, open.anchor, bytes)
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), ParseError> {
@@ -203,19 +203,13 @@ impl<'a> Builder<'a> {
         };
         let (node, nodes) = (node.clone(), *nodes);
         self.copy(nodes, &bytes)?;
-        self.add(node, nodes, 0, bytes)
+        self.add(node, 0, bytes)
     }
 
     /// Adds a finished node, which stands at `bytes`, to the innermost open collection.
-    fn add(
-        &mut self,
-        mut node: Node<'a>,
-        nodes: usize,
-        anchor: usize,
-        bytes: Range<usize>,
-    ) -> Result<(), ParseError> {
+    fn add(&mut self, mut node: Node<'a>, anchor: usize, bytes: Range<usize>) -> Result<(), ParseError> {
         if anchor > 0 {
-            let nodes = if nodes > 0 { nodes } else { size(&node) };
+            let nodes = size(&node);
             self.copy(nodes, &bytes)?;
             self.anchors.insert(anchor, (node.clone(), nodes));
         }
@@ -310,6 +304,20 @@ fn quote_end(text: &str, start: usize) -> Option<usize> {
             (Some(b'\\'), _) => at += 1,
             (_, Some(b'\'')) if quote == b'\'' => at += 2,
             _ => return Some(at + 1),
+        }
+    }
+}
+
+/// One past the closing bracket that comes next, behind commas, blanks and comments.
+fn behind_bracket(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    loop {
+        match bytes.get(at) {
+            Some(b'#') => at += memchr::memchr(b'\n', bytes.get(at..).unwrap_or_default()).unwrap_or(1),
+            Some(b',' | b' ' | b'\t' | b'\r' | b'\n') => at += 1,
+            Some(_) => return at + 1,
+            None => return at,
         }
     }
 }

@@ -11,13 +11,13 @@ use crate::{
     tree::{Kind, Node},
 };
 
-pub(super) type Entry<'a> = (Node<'a>, Node<'a>);
+pub(crate) type Entry<'a> = (Node<'a>, Node<'a>);
 
 /// From this many keys on, a hash set finds the one given twice.
 const MANY: usize = 16;
 
 /// Makes the key of an entry the text that it has in JSON.
-pub(super) fn check_key(key: &mut Node<'_>) -> Result<(), ParseError> {
+pub(crate) fn check_key(key: &mut Node<'_>) -> Result<(), ParseError> {
     let Kind::Scalar { text, plain } = &mut key.kind else {
         return Err(ParseError {
             message: "a mapping or list is used as a key".to_owned(),
@@ -45,12 +45,12 @@ pub(super) fn check_key(key: &mut Node<'_>) -> Result<(), ParseError> {
     Ok(())
 }
 
-fn is_merge(key: &Node<'_>) -> bool {
+pub(crate) fn is_merge(key: &Node<'_>) -> bool {
     matches!(&key.kind, Kind::Scalar { text, plain: true } if text == "<<")
 }
 
 /// Resolves merge keys and refuses a key given twice. All keys have passed [`check_key`].
-pub(super) fn finish<'a>(entries: Vec<Entry<'a>>) -> Result<Vec<Entry<'a>>, ParseError> {
+pub(crate) fn finish<'a>(entries: Vec<Entry<'a>>) -> Result<Vec<Entry<'a>>, ParseError> {
     if let Some(at) = duplicate(&entries) {
         let key = entries.get(at).map(|(key, _)| key);
         return Err(given_twice(key.and_then(Node::text), key.map_or(0..0, |key| key.span.clone())));
@@ -59,7 +59,7 @@ pub(super) fn finish<'a>(entries: Vec<Entry<'a>>) -> Result<Vec<Entry<'a>>, Pars
 }
 
 /// The index of the first key that an earlier one equals.
-fn duplicate(entries: &[Entry<'_>]) -> Option<usize> {
+pub(crate) fn duplicate(entries: &[Entry<'_>]) -> Option<usize> {
     if entries.len() < MANY {
         let same = |(at, (key, _)): (usize, &Entry<'_>)| {
             entries.iter().take(at).any(|(earlier, _)| earlier.text() == key.text())

@@ -39,6 +39,8 @@ pub(crate) enum Nature {
     Template(Origin),
     /// Something else.
     Stranger(Origin),
+    /// A syntax error in a document that does not look like a Kubernetes object.
+    BrokenStranger,
 }
 
 /// What one document holds.
@@ -83,12 +85,16 @@ pub(crate) fn read(
             let mut decoder = Decoder::new(source, names);
             whole(&mut decoder, &root, name, namespace, &mut outcome);
             outcome.diagnostics = decoder.diagnostics;
+            outcome.diagnostics.sort_by_key(|found| found.origin.start);
         }
         Err(error) => {
             let origin = Origin { source, start: error.span.start, end: error.span.end };
             let mut diagnostic = Diagnostic::error("syntax", origin, error.message);
             diagnostic.help = error.help;
             outcome.diagnostics.push(diagnostic);
+            if !document.text.contains("apiVersion") {
+                outcome.nature = Nature::BrokenStranger;
+            }
         }
     }
     let fails = outcome.diagnostics.iter().any(|found| found.severity == Severity::Error);
@@ -111,12 +117,16 @@ fn template_action(source: SourceId, document: &Document<'_>, diagnostics: &[Dia
         let offset = |at: usize| document.span.start.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
         return Some(Origin { source, start: offset(range.start), end: offset(range.end) });
     }
-    // In quotes a template action is valid YAML; where a name is wanted it is still no name.
-    diagnostics.iter().find_map(|found| {
-        let start = found.origin.start.checked_sub(document.span.start)?;
-        let end = found.origin.end.checked_sub(document.span.start)?;
-        let value = document.text.get(start as usize..end as usize)?;
-        (value.contains("{{") && value.contains("}}")).then_some(found.origin)
+    // In quotes a template action is valid YAML, or nearly so; where a name is wanted it is still no name.
+    diagnostics.iter().filter(|found| found.severity == Severity::Error).find_map(|found| {
+        let at = found.origin.start.checked_sub(document.span.start)? as usize;
+        let (before, after) = document.text.split_at_checked(at)?;
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = after.find('\n').map_or(document.text.len(), |length| at + length);
+        let text = document.text.get(line..end)?;
+        let action = text.find("{{").filter(|_| text.contains("}}"))?;
+        let start = document.span.start.saturating_add(u32::try_from(line + action).ok()?);
+        Some(Origin { source, start, end: start.saturating_add(2) })
     })
 }
 
@@ -171,10 +181,14 @@ fn whole(d: &mut Decoder<'_>, root: &Node<'_>, name: &str, namespace: &str, outc
         outcome.nature = stranger(d);
         return;
     }
-    for field in ["apiVersion", "kind"] {
-        if !has(field) {
-            d.missing(&map, "this object", field);
+    match (has("apiVersion"), has("kind")) {
+        (false, false) => {
+            let at = map.entries.first().map_or(root, |(key, _)| key);
+            let message = "this object has no `apiVersion` and no `kind`";
+            d.error(at, "missing-field", message, "both are required here");
         }
+        (false, true) => d.missing(&map, "this object", "apiVersion"),
+        (true, _) => d.missing(&map, "this object", "kind"),
     }
 }
 
@@ -239,12 +253,13 @@ fn one(
         }
         Lookup::WrongVersion { current } => {
             let message = format!("there is no {kind} in `{version}`");
-            d.error(version_node, "unknown-api-version", message, format!("a {kind} is in `{current}`"));
+            let allowed = format!("a {kind} is in `{current}`");
+            unknown(d, version_node, "unknown-api-version", message, allowed);
             return;
         }
         Lookup::Misspelt { kind: near } => {
             let message = format!("there is no kind `{kind}` in `{version}`");
-            d.error(kind_node, "unknown-kind", message, format!("did you mean `{near}`?"));
+            unknown(d, kind_node, "unknown-kind", message, format!("did you mean `{near}`?"));
             return;
         }
         Lookup::ForeignPolicy => {
@@ -262,6 +277,14 @@ fn one(
         fingerprint(map.node).hash(&mut hasher);
         outcome.found.push(Found { kind: known, content: hasher.finish(), object });
     }
+}
+
+fn unknown(d: &mut Decoder<'_>, node: &Node<'_>, code: &'static str, message: String, allowed: String) {
+    d.push(
+        Diagnostic::error(code, d.origin(node), message)
+            .with_label(allowed)
+            .with_help("the API server would reject this object; it is left out"),
+    );
 }
 
 /// A hash of what a node says, whatever its place and the order of its keys.

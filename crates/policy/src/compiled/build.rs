@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringfence_model::cluster::Cluster;
+use ringfence_model::{cluster::Cluster, workload::Pod};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -18,7 +18,8 @@ use ringfence_model::verdict::Direction;
 impl Compiled {
     /// Makes a cluster ready to answer.
     #[must_use]
-    pub fn new(cluster: Cluster) -> Self {
+    pub fn new(mut cluster: Cluster) -> Self {
+        sort_pods(&mut cluster);
         let mut shapes = Shapes::default();
         let shape_of_pod = cluster.pods.iter().map(|pod| (!pod.finished).then(|| shapes.of(pod).0)).collect();
         let mut compiled = Self {
@@ -31,7 +32,9 @@ impl Compiled {
             sets: Vec::new(),
             set_of_parts: FxHashMap::default(),
             shape_of_pod,
-            pod_index: None,
+            compiled_pods: cluster.pods.len(),
+            added_pods: FxHashMap::default(),
+            parts_of_matcher: FxHashMap::default(),
             cluster,
         };
         for part in compiled.lower_all() {
@@ -63,6 +66,7 @@ impl Compiled {
             .selected(part.subject)
             .map(|selected| selected.iter().collect())
             .unwrap_or_default();
+        self.parts_of_matcher.entry(part.subject).or_default().push(id);
         self.parts.push(Some(Arc::new(part)));
         for shape in &selected {
             if let Some(list) = self.parts_of_shape.get_mut(*shape as usize) {
@@ -98,5 +102,29 @@ impl Compiled {
             ingress: RuleSet::new(parts.iter().copied(), Direction::Ingress),
             egress: RuleSet::new(parts.iter().copied(), Direction::Egress),
         }
+    }
+}
+
+/// Sorts the pods of a cluster that changes have been applied to, and gives them their new numbers.
+fn sort_pods(cluster: &mut Cluster) {
+    let sorted = cluster.pods.is_sorted_by_key(|pod| (&pod.namespace, &pod.name));
+    if sorted {
+        return;
+    }
+    let mut order: Vec<usize> = (0..cluster.pods.len()).collect();
+    order.sort_by_key(|at| cluster.pods.get(*at).map(|pod| (&pod.namespace, &pod.name)));
+    let mut place = vec![0_u32; order.len()];
+    for (new, old) in (0..).zip(&order) {
+        if let Some(slot) = place.get_mut(*old) {
+            *slot = new;
+        }
+    }
+    let mut old: Vec<Option<Pod>> = std::mem::take(&mut cluster.pods).into_iter().map(Some).collect();
+    cluster.pods = order.iter().filter_map(|at| old.get_mut(*at).and_then(Option::take)).collect();
+    for id in cluster.workloads.iter_mut().flat_map(|workload| &mut workload.pods) {
+        id.0 = place.get(id.0 as usize).copied().unwrap_or(id.0);
+    }
+    for workload in &mut cluster.workloads {
+        workload.pods.sort_unstable();
     }
 }

@@ -5,17 +5,14 @@
 
 use std::sync::Arc;
 
+use super::{Compiled, PartId, lower::Lowering, matcher::MatcherId, rule::Part, shape::ShapeId};
 use ringfence_model::{
     Text,
     cilium::CiliumPolicy,
-    cluster::Cluster,
     network_policy::{NetworkPolicy, PolicyKind, PolicyMeta},
     tier::TierPolicy,
     workload::{Namespace, Pod, PodId, Workload, WorkloadId, WorkloadKind},
 };
-use rustc_hash::FxHashMap;
-
-use super::{Compiled, PartId, lower::Lowering, rule::Part, shape::ShapeId};
 
 /// A change to a cluster. An object replaces the one with its name, if there is one.
 #[derive(Clone, Debug)]
@@ -36,16 +33,13 @@ pub enum Change {
     Namespace(Box<Namespace>),
 }
 
-/// Where each pod is, by namespace and name. Made at the first change: a cluster that never changes needs none.
-pub(super) type PodIndex = FxHashMap<(Text, Text), PodId>;
-
 impl Compiled {
-    /// Applies a change. Pods keep their numbers; new ones are numbered on, so that [`Cluster::pods`] is no longer
+    /// Applies a change. Pods keep their numbers; new ones are numbered on, so that [`pods`](ringfence_model::cluster::Cluster::pods) is no longer
     /// sorted, and gone ones stay in it as finished.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Pod(pod, kind, owner) => self.put_pod(*pod, kind, &owner),
-            Change::PodGone(namespace, name) => self.remove_pod(namespace, name),
+            Change::PodGone(namespace, name) => self.remove_pod(&namespace, &name),
             Change::NetworkPolicy(policy) => {
                 self.remove_policy(&policy.meta);
                 let part = self.lowering().network_policy(&policy);
@@ -105,6 +99,9 @@ impl Compiled {
             }
         }
         for (id, part) in removed {
+            if let Some(list) = self.parts_of_matcher.get_mut(&part.subject) {
+                list.retain(|known| *known != id);
+            }
             let selected: Vec<ShapeId> = self
                 .matchers
                 .selected(part.subject)
@@ -127,13 +124,15 @@ impl Compiled {
             let namespace = Namespace { name, labels, given: false, origin: pod.origin };
             insert(&mut self.cluster.namespaces, namespace, |namespace| namespace.name.clone());
         }
-        let existing = self.pod_index().get(&(pod.namespace.clone(), pod.name.clone())).copied();
+        let existing = self.find_pod(&pod.namespace, &pod.name);
         let id =
             existing.unwrap_or_else(|| PodId(u32::try_from(self.cluster.pods.len()).unwrap_or(u32::MAX)));
         pod.workload = self.workload_of(&pod.namespace, kind, owner, id);
         let shape = (!pod.finished).then(|| self.shape_of(&pod));
         self.facts.add_pod(&pod);
-        let name = (pod.namespace.clone(), pod.name.clone());
+        if existing.is_none() {
+            self.added_pods.insert((pod.namespace.clone(), pod.name.clone()), id);
+        }
         match self.cluster.pods.get_mut(id.0 as usize) {
             Some(slot) => {
                 let old = std::mem::replace(slot, pod);
@@ -145,11 +144,10 @@ impl Compiled {
             Some(slot) => *slot = shape,
             None => self.shape_of_pod.push(shape),
         }
-        self.pod_index().insert(name, id);
     }
 
-    fn remove_pod(&mut self, namespace: Text, name: Text) {
-        let Some(id) = self.pod_index().remove(&(namespace, name)) else { return };
+    fn remove_pod(&mut self, namespace: &Text, name: &Text) {
+        let Some(id) = self.find_pod(namespace, name) else { return };
         if let Some(slot) = self.shape_of_pod.get_mut(id.0 as usize) {
             *slot = None;
         }
@@ -164,19 +162,20 @@ impl Compiled {
     fn shape_of(&mut self, pod: &Pod) -> ShapeId {
         let (shape, new) = self.shapes.of(pod);
         if new {
-            self.matchers.add_shape(shape, &self.shapes, &self.cluster);
-            self.parts_of_shape.push(self.parts_selecting(shape));
+            let matchers = self.matchers.add_shape(shape, &self.shapes, &self.cluster);
+            self.parts_of_shape.push(self.parts_with(&matchers));
             self.set_of_shape.push(0);
             self.reset(shape);
         }
         shape
     }
 
-    fn parts_selecting(&self, shape: ShapeId) -> Vec<PartId> {
-        let parts = (0..).zip(&self.parts);
-        let selecting = parts
-            .filter(|(_, part)| part.as_ref().is_some_and(|part| self.matchers.selects(part.subject, shape)));
-        selecting.map(|(id, _)| id).collect()
+    /// The parts whose subject is one of the matchers, ascending.
+    fn parts_with(&self, matchers: &[MatcherId]) -> Vec<PartId> {
+        let lists = matchers.iter().filter_map(|matcher| self.parts_of_matcher.get(matcher));
+        let mut parts: Vec<PartId> = lists.flatten().copied().collect();
+        parts.sort_unstable();
+        parts
     }
 
     fn workload_of(&mut self, namespace: &Text, kind: WorkloadKind, owner: &Text, pod: PodId) -> WorkloadId {
@@ -203,7 +202,7 @@ impl Compiled {
         let shapes = self.shapes.in_namespace(&name).to_vec();
         self.matchers.refresh(&shapes, &self.shapes, &self.cluster);
         for shape in shapes {
-            let parts = self.parts_selecting(shape);
+            let parts = self.parts_with(&self.matchers.selecting(shape, &self.shapes, &self.cluster));
             if let Some(list) = self.parts_of_shape.get_mut(shape as usize) {
                 *list = parts;
             }
@@ -211,20 +210,20 @@ impl Compiled {
         }
     }
 
-    fn pod_index(&mut self) -> &mut PodIndex {
-        let Self { pod_index, cluster, .. } = self;
-        pod_index.get_or_insert_with(|| index(cluster))
+    /// The pod of this name: among those compiled, which are sorted, or among those added since.
+    fn find_pod(&self, namespace: &Text, name: &Text) -> Option<PodId> {
+        let compiled = self.cluster.pods.get(..self.compiled_pods).unwrap_or_default();
+        let found = compiled.binary_search_by(|pod| (&pod.namespace, &pod.name).cmp(&(namespace, name)));
+        match found {
+            Ok(at) => u32::try_from(at).ok().map(PodId),
+            Err(_) => self.added_pods.get(&(namespace.clone(), name.clone())).copied(),
+        }
     }
 
     /// Frees what earlier versions of policies and pods left behind. As slow as compiling anew: for a quiet moment.
     pub fn compact(&mut self) {
         *self = Self::new(std::mem::take(&mut self.cluster));
     }
-}
-
-fn index(cluster: &Cluster) -> PodIndex {
-    let pods = (0..).zip(&cluster.pods);
-    pods.map(|(at, pod)| ((pod.namespace.clone(), pod.name.clone()), PodId(at))).collect()
 }
 
 /// The order of policies that have no tier.

@@ -16,6 +16,8 @@ use super::{
 
 /// How the rules of a set match one connection.
 pub(super) trait Probe {
+    /// Whether anybody reads the reasons; they cost more than the outcome.
+    const REASONS: bool;
     /// Whether the rule matches.
     fn matches(&self, rule: &Rule) -> Match;
     /// Where the peer that matched is written.
@@ -28,6 +30,15 @@ pub(super) trait Probe {
 
 fn side(outcome: Outcome, reasons: Vec<Reason>) -> Side {
     Side { outcome, conditions: Vec::new(), missing: Vec::new(), reasons }
+}
+
+/// The reasons, if anybody reads them.
+fn because<P: Probe, I: IntoIterator<Item = Reason>>(reasons: impl FnOnce() -> I) -> Vec<Reason> {
+    if P::REASONS { reasons().into_iter().collect() } else { Vec::new() }
+}
+
+fn reason<P: Probe>(probe: &P, rule: &Rule) -> Reason {
+    Reason::Rule(rule.reference(probe.peer(rule)))
 }
 
 /// Decides one side.
@@ -81,9 +92,17 @@ fn first_match<P: Probe>(
     first_matches(policies, found, probe, then)
 }
 
+/// Conditions come first, then missing facts around them, those that leave conditions innermost: whether a fact
+/// matters depends on all conditions.
+fn rank(way: &Alternative) -> (bool, bool) {
+    (!way.facts.is_empty(), way.conditions.is_empty())
+}
+
 /// The answer when a rule matches in one of several uncertain ways.
 fn fork(ways: &[Alternative], matched: &Side, otherwise: Side) -> Side {
-    ways.iter().rev().fold(otherwise, |otherwise, way| {
+    let mut ordered: Vec<&Alternative> = ways.iter().collect();
+    ordered.sort_by_key(|way| rank(way));
+    ordered.into_iter().fold(otherwise, |otherwise, way| {
         let conditional = if way.conditions.is_empty() {
             matched.clone()
         } else {
@@ -98,11 +117,14 @@ fn resolve<P: Probe>(found: &[Arc<Rule>], rest: &[Level], probe: &P, next: Next<
     // The most restrictive first: its reasons stand if the order does not matter after all.
     let apply = |action: Action| {
         let rules = found.iter().filter(|rule| rule.action == action);
-        let refs = || rules.clone().map(|rule| rule.reference(probe.peer(rule)));
+        let reasons = || because::<P, _>(|| rules.clone().map(|rule| reason(probe, rule)));
         match action {
-            Action::Accept => side(Outcome::Allow, refs().map(Reason::Rule).collect()),
-            Action::Deny => side(Outcome::Deny, refs().map(Reason::Rule).collect()),
-            Action::Pass => next(&refs().map(Reason::Passed).collect::<Vec<_>>()),
+            Action::Accept => side(Outcome::Allow, reasons()),
+            Action::Deny => side(Outcome::Deny, reasons()),
+            Action::Pass => {
+                let passed = |rule: &Arc<Rule>| Reason::Passed(rule.reference(probe.peer(rule)));
+                next(&because::<P, _>(|| rules.clone().map(passed)))
+            }
         }
     };
     let mut actions = [Action::Deny, Action::Pass, Action::Accept]
@@ -121,16 +143,25 @@ fn resolve<P: Probe>(found: &[Arc<Rule>], rest: &[Level], probe: &P, next: Next<
 /// The tier of NetworkPolicies and Cilium policies.
 fn network<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason]) -> Side {
     let mut uncertain: Vec<Alternative> = Vec::new();
-    let mut denied: Vec<Reason> = passed.to_vec();
+    let mut certain: Vec<&Arc<Rule>> = Vec::new();
+    let mut possible: Vec<&Arc<Rule>> = Vec::new();
     for rule in &set.deny {
         match probe.matches(rule) {
             Match::No => {}
-            Match::Yes => denied.push(Reason::Rule(rule.reference(probe.peer(rule)))),
-            Match::Perhaps(ways) => uncertain.extend(ways),
+            Match::Yes => certain.push(rule),
+            Match::Perhaps(ways) => {
+                possible.push(rule);
+                uncertain.extend(ways);
+            }
         }
     }
-    if denied.len() > passed.len() {
-        return side(Outcome::Deny, denied);
+    let denied = |rules: &[&Arc<Rule>]| {
+        let because =
+            because::<P, _>(|| passed.iter().cloned().chain(rules.iter().map(|rule| reason(probe, rule))));
+        side(Outcome::Deny, because)
+    };
+    if !certain.is_empty() {
+        return denied(&certain);
     }
     let otherwise = match probe.own_node() {
         Match::No => allowed(set, probe, passed, false),
@@ -141,43 +172,47 @@ fn network<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason]) -> Side {
             ways.iter().fold(other, |other, way| either(own.clone(), other, &way.facts))
         }
     };
-    uncertain
-        .iter()
-        .fold(otherwise, |otherwise, way| either(side(Outcome::Deny, denied.clone()), otherwise, &way.facts))
+    uncertain.iter().fold(otherwise, |otherwise, way| either(denied(&possible), otherwise, &way.facts))
 }
 
 /// Allow rules, isolation, and the Baseline tier, once no deny rule matches.
 fn allowed<P: Probe>(set: &RuleSet, probe: &P, passed: &[Reason], own_node: bool) -> Side {
     let isolated = !set.isolating.is_empty();
-    let with = |more: Vec<Reason>| passed.iter().cloned().chain(more).collect::<Vec<_>>();
+    let allow = |reasons: Vec<Reason>| side(Outcome::Allow, passed.iter().cloned().chain(reasons).collect());
     if own_node && isolated {
-        return side(Outcome::Allow, with(vec![Reason::OwnNode]));
+        return allow(because::<P, _>(|| [Reason::OwnNode]));
     }
-    let mut certain = Vec::new();
-    let mut uncertain: Vec<(&Arc<Rule>, Vec<Alternative>)> = Vec::new();
+    let mut certain: Vec<&Arc<Rule>> = Vec::new();
+    let mut uncertain: Vec<(&Arc<Rule>, Alternative)> = Vec::new();
     for rule in &set.allow {
         match probe.matches(rule) {
             Match::No => {}
-            Match::Yes => certain.push(Reason::Rule(rule.reference(probe.peer(rule)))),
-            Match::Perhaps(ways) => uncertain.push((rule, ways)),
+            Match::Yes if !P::REASONS => return side(Outcome::Allow, Vec::new()),
+            Match::Yes => certain.push(rule),
+            Match::Perhaps(ways) => uncertain.extend(ways.into_iter().map(|way| (rule, way))),
         }
     }
     if !certain.is_empty() {
-        let reasons = if own_node { vec![Reason::OwnNode] } else { certain };
-        return side(Outcome::Allow, with(reasons));
+        let rules = || certain.iter().map(|rule| reason(probe, rule)).collect();
+        return allow(if own_node { vec![Reason::OwnNode] } else { rules() });
     }
     let rest = if isolated {
-        let isolating = set.isolating.iter().cloned().map(Reason::Isolated);
-        side(Outcome::Deny, with(isolating.chain(probe.near_miss(set)).collect()))
+        let isolating = || set.isolating.iter().cloned().map(Reason::Isolated);
+        let reasons =
+            because::<P, _>(|| passed.iter().cloned().chain(isolating()).chain(probe.near_miss(set)));
+        side(Outcome::Deny, reasons)
     } else {
-        let mut baseline = levels(&set.baseline, probe, &|_| side(Outcome::Allow, vec![Reason::NotIsolated]));
-        baseline.reasons = with(baseline.reasons);
+        let open = |passed: &[Reason]| {
+            let reasons = || passed.iter().cloned().chain([Reason::NotIsolated]);
+            side(Outcome::Allow, because::<P, _>(reasons))
+        };
+        let mut baseline = levels(&set.baseline, probe, &open);
+        baseline.reasons.splice(0..0, passed.iter().cloned());
         baseline
     };
-    // Conditions first, missing facts around them: whether a fact matters depends on all conditions.
-    uncertain.sort_by_key(|(_, ways)| ways.iter().any(|way| !way.facts.is_empty()));
-    uncertain.iter().fold(rest, |otherwise, (rule, ways)| {
-        let matched = side(Outcome::Allow, with(vec![Reason::Rule(rule.reference(probe.peer(rule)))]));
-        fork(ways, &matched, otherwise)
+    uncertain.sort_by_key(|(_, way)| rank(way));
+    uncertain.iter().fold(rest, |otherwise, (rule, way)| {
+        let matched = allow(because::<P, _>(|| [reason(probe, rule)]));
+        fork(std::slice::from_ref(way), &matched, otherwise)
     })
 }

@@ -135,19 +135,45 @@ impl Matcher {
         self.conditions.iter().filter(by_name).find_map(Condition::only_values).map(<[Text]>::to_vec)
     }
 
+    /// Whether it selects a namespace, as far as it looks at namespaces.
+    fn selects_namespace(&self, name: &Text, cluster: &Cluster) -> bool {
+        if self.namespace.as_ref().is_some_and(|only| only != name) {
+            return false;
+        }
+        let mut of_namespace =
+            self.conditions.iter().filter(|c| matches!(c.subject, Subject::Namespace(_))).peekable();
+        if of_namespace.peek().is_none() {
+            return true;
+        }
+        let labels = namespace_labels(cluster, name);
+        of_namespace.all(|condition| match &condition.subject {
+            Subject::Namespace(key) => condition.holds(labels.and_then(|labels| labels.get(key))),
+            _ => true,
+        })
+    }
+
+    /// Whether it selects a shape of a namespace that it selects.
+    fn selects_pods(&self, shape: &Shape) -> bool {
+        let mut of_pod = self.conditions.iter().filter(|c| !matches!(c.subject, Subject::Namespace(_)));
+        of_pod.all(|condition| condition.holds_for(shape, None))
+    }
+
     /// The shapes that it selects, ascending.
     fn select(&self, shapes: &Shapes, cluster: &Cluster) -> Vec<ShapeId> {
-        let keep = |id: &ShapeId| {
-            shapes
-                .get(*id)
-                .is_some_and(|shape| self.matches(shape, namespace_labels(cluster, &shape.namespace)))
-        };
+        let pods = |id: &ShapeId| shapes.get(*id).is_some_and(|shape| self.selects_pods(shape));
         if let Some(namespaces) = self.candidate_namespaces() {
-            let candidates = namespaces.iter().flat_map(|name| shapes.in_namespace(name).iter().copied());
-            let mut found: Vec<ShapeId> = candidates.filter(keep).collect();
+            let selected = namespaces.iter().filter(|name| self.selects_namespace(name, cluster));
+            let candidates = selected.flat_map(|name| shapes.in_namespace(name).iter().copied());
+            let mut found: Vec<ShapeId> = candidates.filter(pods).collect();
             found.sort_unstable();
             return found;
         }
+        let selected: Vec<bool> =
+            shapes.namespaces().iter().map(|name| self.selects_namespace(name, cluster)).collect();
+        let keep = |id: &ShapeId| {
+            let namespace = shapes.namespace_of(*id).and_then(|namespace| selected.get(namespace as usize));
+            namespace == Some(&true) && pods(id)
+        };
         let by_label = self.conditions.iter().find_map(|c| match (&c.subject, c.only_values()) {
             (Subject::Pod(key), Some(values)) => Some((key, values)),
             _ => None,
@@ -235,6 +261,10 @@ pub(super) struct Matchers {
     matchers: Vec<Matcher>,
     selected: Vec<ShapeSet>,
     by_key: FxHashMap<MatcherKey, MatcherId>,
+    /// Those that can select pods of a namespace only if they name it.
+    by_namespace: FxHashMap<Text, Vec<MatcherId>>,
+    /// The others.
+    anywhere: Vec<MatcherId>,
 }
 
 impl Matchers {
@@ -246,20 +276,39 @@ impl Matchers {
         }
         let id = MatcherId::try_from(self.matchers.len()).unwrap_or(MatcherId::MAX);
         self.selected.push(ShapeSet::new(matcher.select(shapes, cluster), shapes.len()));
+        match matcher.candidate_namespaces() {
+            Some(namespaces) => {
+                for name in namespaces {
+                    self.by_namespace.entry(name).or_default().push(id);
+                }
+            }
+            None => self.anywhere.push(id),
+        }
         self.matchers.push(matcher);
         self.by_key.insert(key, id);
         id
     }
 
-    /// Evaluates every matcher for a new shape.
-    pub(super) fn add_shape(&mut self, id: ShapeId, shapes: &Shapes, cluster: &Cluster) {
-        let Some(shape) = shapes.get(id) else { return };
-        let namespace = namespace_labels(cluster, &shape.namespace);
-        for (matcher, selected) in self.matchers.iter().zip(&mut self.selected) {
-            if matcher.matches(shape, namespace) {
+    /// Adds a new shape to the matchers that select it, and returns these.
+    pub(super) fn add_shape(&mut self, id: ShapeId, shapes: &Shapes, cluster: &Cluster) -> Vec<MatcherId> {
+        let selecting = self.selecting(id, shapes, cluster);
+        for matcher in &selecting {
+            if let Some(selected) = self.selected.get_mut(*matcher as usize) {
                 selected.set(id, true);
             }
         }
+        selecting
+    }
+
+    /// The matchers that select a shape.
+    pub(super) fn selecting(&self, id: ShapeId, shapes: &Shapes, cluster: &Cluster) -> Vec<MatcherId> {
+        let Some(shape) = shapes.get(id) else { return Vec::new() };
+        let namespace = namespace_labels(cluster, &shape.namespace);
+        let naming = self.by_namespace.get(&shape.namespace).into_iter().flatten();
+        let candidates = naming.chain(&self.anywhere).copied();
+        candidates
+            .filter(|id| self.get(*id).is_some_and(|matcher| matcher.matches(shape, namespace)))
+            .collect()
     }
 
     /// Evaluates the matchers that look at namespaces again for these shapes: their namespace's labels have changed.

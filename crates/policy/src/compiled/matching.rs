@@ -135,6 +135,13 @@ impl Context<'_> {
             PeerMatch::Nodes(selector) => self.nodes(selector, other),
             PeerMatch::Domains(names) => domains(names, other),
             PeerMatch::Entity(entity) => self.entity(*entity, other),
+            PeerMatch::Reserved(_) if other.plain_pod().is_some() => Match::No,
+            PeerMatch::Reserved(entities) => entities.iter().fold(Match::Yes, |so_far, (entity, wanted)| {
+                so_far.and(|| {
+                    let is = self.entity(*entity, other);
+                    if *wanted { is } else { is.not() }
+                })
+            }),
             PeerMatch::Services { pods, addresses } => match other {
                 End::Pod(_, pod, shape) => {
                     let selected =
@@ -226,11 +233,7 @@ impl Context<'_> {
             Entity::Cluster => (!other.is_world()).into(),
             Entity::Host => self.own_node.clone(),
             Entity::RemoteNode if !other.is_node() => Match::No,
-            Entity::RemoteNode => match self.own_node {
-                Match::Yes => Match::No,
-                Match::No => Match::Yes,
-                Match::Perhaps(ways) => Match::Perhaps(ways.clone()),
-            },
+            Entity::RemoteNode => self.own_node.clone().not(),
             Entity::KubeApiserver => self.api_server(other),
             Entity::Ingress | Entity::Init | Entity::Health | Entity::Unmanaged | Entity::None => Match::No,
         }

@@ -3,9 +3,8 @@
 
 use ringfence_model::{
     Text,
-    cilium::Entity,
     flow::Request,
-    origin::Origin,
+    label::Labels,
     port::{PortSpec, Protocol},
     verdict::{LabelMismatch, Mismatch, NearMiss, Reason},
 };
@@ -13,9 +12,13 @@ use ringfence_model::{
 use super::{
     matcher::{Condition, MatcherId, Subject, namespace_labels},
     matching::{Context, End, ports},
-    rule::{Block, PeerMatch, PortEntry, Rule, RuleSet},
+    rule::{Block, Peer, PeerMatch, PortEntry, Rule, RuleSet},
+    shape::Shape,
     truth::Match,
 };
+
+/// The other end as selectors see it; nothing if it is no pod that they can select.
+type Seen<'a> = Option<(&'a Shape, Option<&'a Labels>)>;
 
 /// What the connection asks for.
 pub(super) struct Asked<'a> {
@@ -28,44 +31,62 @@ pub(super) struct Asked<'a> {
 
 /// The allowing rule that came nearest.
 pub(super) fn near_miss(context: &Context<'_>, set: &RuleSet, asked: &Asked<'_>) -> Option<Reason> {
-    let mut best: Option<(usize, &Rule, Origin, Vec<Mismatch>)> = None;
+    let seen: Seen<'_> = asked.other.plain_pod().and_then(|(_, shape)| {
+        let shape = context.shapes.get(shape)?;
+        Some((shape, namespace_labels(context.cluster, &shape.namespace)))
+    });
+    // Counting comes first and costs no memory; only the nearest is written down.
+    let mut nearest: Option<(usize, &Rule, Option<&Peer>)> = None;
     for rule in &set.allow {
-        let port = port_mismatches(rule, asked);
-        let (peer, mut mismatches) = nearest_peer(context, rule, asked.other);
-        mismatches.extend(port);
-        if mismatches.is_empty() {
-            continue;
-        }
-        if best.as_ref().is_none_or(|(fewest, ..)| mismatches.len() < *fewest) {
-            best = Some((mismatches.len(), rule, peer, mismatches));
-        }
-    }
-    let (_, rule, peer, mismatches) = best?;
-    Some(Reason::NearMiss(NearMiss { rule: rule.reference(peer), mismatches }))
-}
-
-/// The peer of a rule that came nearest, and why it is not the other end.
-fn nearest_peer(context: &Context<'_>, rule: &Rule, other: &End<'_>) -> (Origin, Vec<Mismatch>) {
-    let required: Vec<Mismatch> =
-        rule.requires.iter().flat_map(|matcher| pod_mismatches(context, *matcher, other)).collect();
-    let Some(peers) = &rule.peers else { return (rule.origin, required) };
-    let with_reasons = peers.iter().map(|peer| (peer.origin, peer_mismatches(context, &peer.what, other)));
-    match with_reasons.min_by_key(|(_, reasons)| reasons.len()) {
-        None => (rule.origin, vec![Mismatch::NoPeer]),
-        Some((origin, mut reasons)) => {
-            reasons.extend(required);
-            (origin, reasons)
+        let port = usize::from(ports(rule, asked.protocol, asked.port, asked.to, asked.request) == Match::No);
+        let required: usize =
+            rule.requires.iter().map(|matcher| pod_gaps(context, *matcher, seen).count()).sum();
+        let candidates: &mut dyn Iterator<Item = (Option<&Peer>, usize)> = match rule.peers.as_deref() {
+            None => &mut std::iter::once((None, 0)),
+            Some([]) => &mut std::iter::once((None, 1)),
+            Some(peers) => &mut peers
+                .iter()
+                .map(|peer| (Some(peer), peer_distance(context, &peer.what, asked.other, seen))),
+        };
+        for (peer, gaps) in candidates {
+            let distance = port + required + gaps;
+            if distance > 0 && nearest.is_none_or(|(fewest, ..)| distance < fewest) {
+                nearest = Some((distance, rule, peer));
+            }
         }
     }
+    let (_, rule, peer) = nearest?;
+    let mut mismatches: Vec<Mismatch> = match (peer, rule.peers.as_deref()) {
+        (Some(peer), _) => peer_mismatches(context, &peer.what, asked.other, seen),
+        (None, Some([])) => vec![Mismatch::NoPeer],
+        _ => Vec::new(),
+    };
+    mismatches.extend(rule.requires.iter().flat_map(|matcher| pod_mismatches(context, *matcher, seen)));
+    mismatches.extend(port_mismatches(rule, asked));
+    let origin = peer.map_or(rule.origin, |peer| peer.origin);
+    Some(Reason::NearMiss(NearMiss { rule: rule.reference(origin), mismatches }))
 }
 
-fn peer_mismatches(context: &Context<'_>, what: &PeerMatch, other: &End<'_>) -> Vec<Mismatch> {
+/// How many reasons there are why a peer is not the other end.
+fn peer_distance(context: &Context<'_>, what: &PeerMatch, other: &End<'_>, seen: Seen<'_>) -> usize {
+    match what {
+        PeerMatch::Pods(matcher) => pod_gaps(context, *matcher, seen).count(),
+        what => usize::from(context.peer(what, other) == Match::No),
+    }
+}
+
+fn peer_mismatches(
+    context: &Context<'_>,
+    what: &PeerMatch,
+    other: &End<'_>,
+    seen: Seen<'_>,
+) -> Vec<Mismatch> {
     if context.peer(what, other) != Match::No {
         return Vec::new();
     }
     let kind = |kind| vec![Mismatch::PeerKind(kind)];
     match what {
-        PeerMatch::Pods(matcher) => pod_mismatches(context, *matcher, other),
+        PeerMatch::Pods(matcher) => pod_mismatches(context, *matcher, seen),
         PeerMatch::Block(block) if !block.matches_cluster && matches!(other, End::Pod(..)) => {
             kind("addresses outside the cluster")
         }
@@ -76,14 +97,14 @@ fn peer_mismatches(context: &Context<'_>, what: &PeerMatch, other: &End<'_>) -> 
         },
         PeerMatch::Nodes(_) => kind("nodes"),
         PeerMatch::Domains(_) | PeerMatch::Fqdn(_) => kind("other DNS names"),
-        PeerMatch::Entity(entity) => kind(entity_peers(*entity)),
+        PeerMatch::Entity(entity) => kind(entity.as_str()),
+        PeerMatch::Reserved(entities) => {
+            let wanted = entities.iter().find(|(_, wanted)| *wanted);
+            kind(wanted.map_or("other reserved identities", |(entity, _)| entity.as_str()))
+        }
         PeerMatch::Services { .. } => kind("the backends of other Services"),
         PeerMatch::Unresolved(what) => kind(what),
     }
-}
-
-fn entity_peers(entity: Entity) -> &'static str {
-    entity.as_str()
 }
 
 fn block_mismatches(block: &Block, other: &End<'_>) -> Vec<Mismatch> {
@@ -96,24 +117,43 @@ fn block_mismatches(block: &Block, other: &End<'_>) -> Vec<Mismatch> {
     vec![excepted.map_or(Mismatch::Address(block.cidr), |net| Mismatch::Except(*net))]
 }
 
-fn pod_mismatches(context: &Context<'_>, matcher: MatcherId, other: &End<'_>) -> Vec<Mismatch> {
-    let Some((_, shape)) = other.plain_pod() else { return vec![Mismatch::PeerKind("pods")] };
-    let (Some(matcher), Some(shape)) = (context.matchers.get(matcher), context.shapes.get(shape)) else {
-        return Vec::new();
-    };
-    let namespace = namespace_labels(context.cluster, &shape.namespace);
-    let mut mismatches = Vec::new();
-    if let Some(only) = matcher.namespace.as_ref().filter(|only| **only != shape.namespace) {
-        mismatches.push(Mismatch::OtherNamespace(only.clone()));
-    }
-    for condition in matcher.conditions.iter().filter(|condition| !condition.holds_for(shape, namespace)) {
-        let found = label_mismatch(condition, condition.actual(shape, namespace));
-        mismatches.push(match condition.subject {
-            Subject::Namespace(_) => Mismatch::NamespaceLabel(found),
-            _ => Mismatch::PodLabel(found),
+/// One reason why a selector of pods does not select the other end.
+enum Gap<'a> {
+    NoPod,
+    Namespace(&'a Text),
+    Label(&'a Condition, Option<&'a Text>),
+}
+
+fn pod_gaps<'a>(
+    context: &Context<'a>,
+    matcher: MatcherId,
+    seen: Seen<'a>,
+) -> impl Iterator<Item = Gap<'a>> + use<'a> {
+    let no_pod = seen.is_none().then_some(Gap::NoPod);
+    let gaps =
+        seen.zip(context.matchers.get(matcher)).into_iter().flat_map(|((shape, namespace), matcher)| {
+            let elsewhere =
+                matcher.namespace.as_ref().filter(|only| **only != shape.namespace).map(Gap::Namespace);
+            let failing =
+                matcher.conditions.iter().filter(move |condition| !condition.holds_for(shape, namespace));
+            elsewhere.into_iter().chain(failing.map(move |c| Gap::Label(c, c.actual(shape, namespace))))
         });
-    }
-    mismatches
+    no_pod.into_iter().chain(gaps)
+}
+
+fn pod_mismatches(context: &Context<'_>, matcher: MatcherId, seen: Seen<'_>) -> Vec<Mismatch> {
+    let write = |gap: Gap<'_>| match gap {
+        Gap::NoPod => Mismatch::PeerKind("pods"),
+        Gap::Namespace(only) => Mismatch::OtherNamespace(only.clone()),
+        Gap::Label(condition, actual) => {
+            let found = label_mismatch(condition, actual);
+            match condition.subject {
+                Subject::Namespace(_) => Mismatch::NamespaceLabel(found),
+                _ => Mismatch::PodLabel(found),
+            }
+        }
+    };
+    pod_gaps(context, matcher, seen).map(write).collect()
 }
 
 fn label_mismatch(condition: &Condition, actual: Option<&Text>) -> LabelMismatch {

@@ -43,6 +43,8 @@ pub(super) enum PeerMatch {
     Domains(Vec<Text>),
     /// A Cilium entity.
     Entity(Entity),
+    /// Ends other than pods that are of every entity marked true and of none marked false.
+    Reserved(Vec<(Entity, bool)>),
     /// Backends of Services: pods by matcher, and addresses written by hand.
     Services { pods: Vec<MatcherId>, addresses: IpSet },
     /// A DNS name or pattern (Cilium).

@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 /// Number of a shape.
 pub(super) type ShapeId = u32;
 
+/// Number of a namespace that has shapes.
+pub(super) type NamespaceId = u32;
+
 /// What selectors can see of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
@@ -19,6 +22,9 @@ pub(super) struct Shape {
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
     shapes: Vec<Shape>,
+    namespace_of: Vec<NamespaceId>,
+    namespaces: Vec<Text>,
+    namespace_ids: FxHashMap<Text, NamespaceId>,
     by_value: FxHashMap<Shape, ShapeId>,
     by_namespace: FxHashMap<Text, Vec<ShapeId>>,
     by_label: FxHashMap<(Text, Text), Vec<ShapeId>>,
@@ -40,6 +46,12 @@ impl Shapes {
         for (key, value) in shape.labels.iter() {
             self.by_label.entry((key.clone(), value.clone())).or_default().push(id);
         }
+        let next = NamespaceId::try_from(self.namespaces.len()).unwrap_or(NamespaceId::MAX);
+        let namespace = *self.namespace_ids.entry(shape.namespace.clone()).or_insert(next);
+        if namespace == next {
+            self.namespaces.push(shape.namespace.clone());
+        }
+        self.namespace_of.push(namespace);
         self.shapes.push(shape.clone());
         self.by_value.insert(shape, id);
         (id, true)
@@ -61,6 +73,16 @@ impl Shapes {
     /// The shapes with a label, ascending.
     pub(super) fn with_label(&self, key: &Text, value: &Text) -> &[ShapeId] {
         self.by_label.get(&(key.clone(), value.clone())).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the namespaces that have shapes, by number.
+    pub(super) fn namespaces(&self) -> &[Text] {
+        &self.namespaces
+    }
+
+    /// The number of a shape's namespace.
+    pub(super) fn namespace_of(&self, id: ShapeId) -> Option<NamespaceId> {
+        self.namespace_of.get(id as usize).copied()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ShapeId, &Shape)> {

@@ -43,6 +43,15 @@ impl Match {
         Self::Perhaps(vec![Alternative { facts: Vec::new(), conditions }])
     }
 
+    /// It does not match; for a match without conditions, whose facts leave it just as open.
+    pub(super) fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Perhaps(ways) => Self::Perhaps(ways),
+        }
+    }
+
     /// Either matches.
     pub(super) fn or(self, other: impl FnOnce() -> Self) -> Self {
         match self {
@@ -85,7 +94,7 @@ impl Match {
 pub(super) fn either(matched: Side, otherwise: Side, facts: &[Missing]) -> Side {
     if matched.outcome == otherwise.outcome
         && matched.conditions == otherwise.conditions
-        && matched.outcome != Outcome::Unknown
+        && matched.missing == otherwise.missing
     {
         return otherwise;
     }
@@ -117,6 +126,8 @@ pub(super) fn provided(allowed: Side, otherwise: Side, conditions: &[Condition])
             }
             Side { outcome: Outcome::AllowIf, conditions: all, missing: Vec::new(), reasons }
         }
+        // With the conditions, an equal priority leaves it open.
+        (Outcome::Unknown, _) => either(allowed, otherwise, &[]),
         _ => otherwise,
     }
 }

@@ -55,7 +55,7 @@ fn lower_spec(
                 let peers = rule
                     .peers
                     .as_ref()
-                    .map(|peers| peers.iter().map(|peer| lower_peer(lowering, policy, peer)).collect());
+                    .map(|peers| peers.iter().flat_map(|peer| lower_peer(lowering, policy, peer)).collect());
                 let requires = rule.requires.iter().map(|selector| {
                     let matcher = peer_matcher(policy, selector);
                     lowering.matcher(matcher)
@@ -110,12 +110,15 @@ fn ports(rule: &CiliumRule) -> Vec<PortEntry> {
     entries
 }
 
-fn lower_peer(lowering: &mut Lowering<'_>, policy: &CiliumPolicy, peer: &CiliumPeer) -> Peer {
+fn lower_peer(lowering: &mut Lowering<'_>, policy: &CiliumPolicy, peer: &CiliumPeer) -> Vec<Peer> {
     let (what, origin) = match peer {
-        CiliumPeer::Endpoints(selector, origin) => match reserved(selector) {
-            Some(entity) => (PeerMatch::Entity(entity), *origin),
-            None => (PeerMatch::Pods(lowering.matcher(peer_matcher(policy, selector))), *origin),
-        },
+        CiliumPeer::Endpoints(selector, origin) => {
+            let peer = |what| Peer { what, origin: *origin };
+            return match Reserved::of(selector) {
+                Some(reserved) => reserved.lower(lowering).map(peer).collect(),
+                None => vec![peer(PeerMatch::Pods(lowering.matcher(peer_matcher(policy, selector))))],
+            };
+        }
         CiliumPeer::Entity(entity, origin) => (PeerMatch::Entity(*entity), *origin),
         CiliumPeer::Cidr { cidr, except, origin } => {
             let block = Block {
@@ -131,7 +134,7 @@ fn lower_peer(lowering: &mut Lowering<'_>, policy: &CiliumPolicy, peer: &CiliumP
         CiliumPeer::Nodes(selector, origin) => (PeerMatch::Nodes(selector.clone()), *origin),
         CiliumPeer::Unresolved(what, origin) => (PeerMatch::Unresolved(what), *origin),
     };
-    Peer { what, origin }
+    vec![Peer { what, origin }]
 }
 
 /// The backends of the Services that a rule names.
@@ -207,13 +210,46 @@ fn peer_matcher(policy: &CiliumPolicy, selector: &Selector) -> Matcher {
     Matcher { namespace, conditions }
 }
 
-/// The entity that a selector with a `reserved:` key means.
-fn reserved(selector: &Selector) -> Option<Entity> {
-    let wanted = selector
-        .requirements
-        .iter()
-        .filter(|requirement| matches!(requirement.operator, Operator::In | Operator::Exists))
-        .find_map(|requirement| requirement.key.strip_prefix("reserved:"))?;
-    let known = Entity::NAMES.iter().find(|(name, _)| *name == wanted).map(|(_, entity)| *entity);
-    Some(known.unwrap_or(Entity::None))
+/// A selector with `reserved:` keys. An end of the identity bears the label with an empty value; such a selector is
+/// not bound to a namespace.
+struct Reserved<'a> {
+    /// Whether each entity must be the end's (true) or must not.
+    entities: Vec<(Entity, bool)>,
+    /// Whether one of the keys can never meet its requirement.
+    never: bool,
+    /// The other requirements.
+    rest: Vec<&'a Requirement>,
+}
+
+impl<'a> Reserved<'a> {
+    /// Nothing for a selector without such a key.
+    fn of(selector: &'a Selector) -> Option<Self> {
+        let mut reserved = Self { entities: Vec::new(), never: false, rest: Vec::new() };
+        for requirement in &selector.requirements {
+            let Some(name) = requirement.key.strip_prefix("reserved:") else {
+                reserved.rest.push(requirement);
+                continue;
+            };
+            let known = Entity::NAMES.iter().find(|(known, _)| *known == name);
+            let entity = known.map_or(Entity::None, |(_, entity)| *entity);
+            match (requirement.holds(Some("")), requirement.holds(None)) {
+                (true, true) => {}
+                (false, false) => reserved.never = true,
+                (with, _) => reserved.entities.push((entity, with)),
+            }
+        }
+        (reserved.rest.len() < selector.requirements.len()).then_some(reserved)
+    }
+
+    /// The pods that it selects, and the other ends.
+    fn lower(self, lowering: &mut Lowering<'_>) -> impl Iterator<Item = PeerMatch> {
+        let of_pods = |entity| matches!(entity, Entity::All | Entity::Cluster);
+        let pods = !self.never && self.entities.iter().all(|(entity, wanted)| of_pods(*entity) == *wanted);
+        let conditions: Vec<Condition> =
+            self.rest.iter().map(|one| Condition::new(subject(&one.key), one)).collect();
+        let pods = pods.then(|| PeerMatch::Pods(lowering.matcher(Matcher { namespace: None, conditions })));
+        // Ends other than pods have no labels but their identity's.
+        let others = !self.never && self.rest.iter().all(|one| one.holds(None));
+        pods.into_iter().chain(others.then_some(PeerMatch::Reserved(self.entities)))
+    }
 }

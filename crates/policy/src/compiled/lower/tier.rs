@@ -85,18 +85,11 @@ fn lower_peer(lowering: &mut Lowering<'_>, action: Action, peer: &TierPeer) -> V
             (PeerMatch::Pods(lowering.matcher(Matcher::pods(None, Some(namespace), Some(pod)))), *origin)
         }
         TierPeer::Nodes(selector, origin) => (PeerMatch::Nodes(selector.clone()), *origin),
-        // Each network is a peer of its own, so that a near miss can name it.
+        // One peer: together the networks may hold every address that a pod can have. A near miss names the first.
         TierPeer::Networks(nets, origin) => {
-            let block = |net| Block {
-                addresses: IpSet::from_nets([net]),
-                cidr: *net,
-                except: Vec::new(),
-                matches_cluster: true,
-            };
-            return nets
-                .iter()
-                .map(|net| Peer { what: PeerMatch::Block(block(net)), origin: *origin })
-                .collect();
+            let Some(cidr) = nets.first().copied() else { return Vec::new() };
+            let addresses = IpSet::from_nets(nets);
+            (PeerMatch::Block(Block { addresses, cidr, except: Vec::new(), matches_cluster: true }), *origin)
         }
         // The API allows names with Accept only: elsewhere they match nothing.
         TierPeer::DomainNames(..) if action != Action::Accept => return Vec::new(),

@@ -29,6 +29,8 @@ pub(super) struct Cells {
     pub(super) example: Vec<CellId>,
     cells_of_shape: Vec<Vec<CellId>>,
     plain: usize,
+    /// The host-network cells.
+    pub(super) hosts: Vec<CellId>,
 }
 
 /// What makes two pods one cell.
@@ -167,6 +169,7 @@ impl Cells {
             example: Vec::new(),
             cells_of_shape: vec![Vec::new(); compiled.shapes.len()],
             plain: 0,
+            hosts: Vec::new(),
         };
         let pods = (0..).zip(&compiled.cluster.pods).zip(&compiled.shape_of_pod);
         for ((at, pod), shape) in pods {
@@ -181,7 +184,11 @@ impl Cells {
                 if variant == next {
                     all.example.push(id);
                 }
-                all.plain += usize::from(!pod.host_network);
+                if pod.host_network {
+                    all.hosts.push(id);
+                } else {
+                    all.plain += 1;
+                }
                 all.cells.push(Cell {
                     pods: Vec::new(),
                     host_network: pod.host_network,

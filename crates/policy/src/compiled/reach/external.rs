@@ -9,6 +9,7 @@ use ringfence_model::{
     origin::Origin,
     port::Protocol,
     verdict::{Direction, Reason},
+    workload::PodId,
 };
 
 use super::{
@@ -29,8 +30,9 @@ use crate::{
 /// See [`super::Reach::external`].
 pub(super) fn permits(compiled: &Compiled, cell: &Cell, direction: Direction) -> Vec<(IpSet, Permit)> {
     let Some(subject) = compiled.pod_end(cell.representative) else { return Vec::new() };
-    let End::Pod(_, pod, shape) = &subject else { return Vec::new() };
-    let families = if pod.addresses.is_empty() { &Family::BOTH[..] } else { &cell.families };
+    let End::Pod(_, _, shape) = &subject else { return Vec::new() };
+    let unknown = |id: &PodId| compiled.cluster.pod(*id).is_some_and(|pod| pod.addresses.is_empty());
+    let families = if cell.pods.iter().any(unknown) { &Family::BOTH[..] } else { &cell.families };
     let everywhere =
         || families.iter().fold(IpSet::empty(), |set, family| set.union(&IpSet::family(*family)));
     let free = cell.host_network || !compiled.cluster.profile.enforces;
@@ -72,7 +74,7 @@ fn ranges(compiled: &Compiled, set: &RuleSet, family: Family) -> Vec<IpRange> {
         match &peer.what {
             PeerMatch::Block(block) | PeerMatch::World(block) => add(&block.addresses),
             PeerMatch::Services { addresses, .. } => add(addresses),
-            PeerMatch::Entity(Entity::KubeApiserver) => {
+            PeerMatch::Entity(Entity::KubeApiserver) | PeerMatch::Reserved(_) => {
                 compiled.facts.api_servers().into_iter().for_each(&mut add);
             }
             _ => {}
@@ -138,6 +140,8 @@ struct OutsideProbe<'a> {
 }
 
 impl Probe for OutsideProbe<'_> {
+    const REASONS: bool = false;
+
     fn matches(&self, rule: &Rule) -> Match {
         ports(rule, self.protocol, self.port, self.to, None).and(|| self.context.peers(rule, self.other))
     }

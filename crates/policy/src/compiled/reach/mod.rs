@@ -50,6 +50,7 @@ type Joined = RwLock<FxHashMap<[Option<(HalfId, HalfId)>; 2], Arc<Permit>>>;
 pub struct Reach<'a> {
     compiled: &'a Compiled,
     cells: Vec<Cell>,
+    hosts: Vec<CellId>,
     cell_of_pod: Vec<Option<CellId>>,
     families: Vec<(Family, Tables)>,
     halves: Halves,
@@ -73,6 +74,7 @@ impl Compiled {
             halves,
             joined: RwLock::default(),
             cell_of_pod: cells.cell_of_pod,
+            hosts: cells.hosts,
             cells: cells.cells,
         }
     }
@@ -123,6 +125,15 @@ impl Reach<'_> {
     /// Calls back with every cell that a cell may open anything to, ascending, itself included.
     pub fn for_each_to(&self, from: CellId, mut f: impl FnMut(CellId, &Permit)) {
         let Some(source) = self.cells.get(from.0 as usize) else { return };
+        if let Some(targets) = self.few_targets(from) {
+            for to in targets {
+                let permit = self.permit(from, to);
+                if !permit.is_empty() {
+                    f(to, &permit);
+                }
+            }
+            return;
+        }
         let rows: Vec<Option<(Vec<HalfId>, Vec<HalfId>)>> = (self.families.iter())
             .map(|(family, tables)| {
                 source.families.contains(family).then(|| tables.row(from, source.variant))
@@ -164,6 +175,17 @@ impl Reach<'_> {
                 }
             }
         }
+    }
+
+    /// The only cells that a source may open anything to, if its rules list them: those and the host-network cells.
+    fn few_targets(&self, from: CellId) -> Option<Vec<CellId>> {
+        let mut targets = self.hosts.clone();
+        for (_, tables) in &self.families {
+            targets.extend(tables.only_towards(from)?);
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        Some(targets)
     }
 
     /// What a cell may open to addresses outside the cluster (egress), or they to it (ingress): disjoint sets of

@@ -1,8 +1,11 @@
 //! What each policy set lets pass to every cell. In: cells. Out: per set and direction a default half and the cells
 //! that differ from it.
 
+use std::rc::Rc;
+
 use ringfence_model::{
     address::Family,
+    cilium::Entity,
     origin::Origin,
     port::Protocol,
     verdict::{Direction, Missing, Reason},
@@ -19,7 +22,7 @@ use crate::compiled::{
     decide::{Probe, decide},
     matcher::MatcherId,
     matching::{Context, End, ports},
-    rule::{PeerMatch, Rule, RuleSet},
+    rule::{Peer, PeerMatch, Rule, RuleSet},
     truth::Match,
 };
 
@@ -150,6 +153,14 @@ impl Tables {
         (egress, ingress)
     }
 
+    /// The cells towards which a source's egress half is not its default, if it denies everything by default.
+    pub(super) fn only_towards(&self, from: CellId) -> Option<impl Iterator<Item = CellId> + '_> {
+        let table = self.egress.table_of.get(from.0 as usize).copied().flatten()?;
+        let table = self.egress.tables.get(table)?;
+        let denies = table.defaults.iter().all(|half| *half == HalfId::NOTHING);
+        denies.then(|| table.exceptions.iter().map(|(cell, _)| *cell))
+    }
+
     /// The ingress table of a cell.
     pub(super) fn ingress_context(&self, cell: CellId) -> Option<usize> {
         self.ingress.table_of.get(cell.0 as usize).copied().flatten()
@@ -157,7 +168,7 @@ impl Tables {
 }
 
 /// The cells that each matcher selects, found once.
-type Selected = FxHashMap<MatcherId, Vec<CellId>>;
+type Selected = FxHashMap<MatcherId, Rc<[CellId]>>;
 
 impl Side {
     fn new(
@@ -222,11 +233,9 @@ impl Maker<'_> {
         let mut touched: Vec<(CellId, u32)> = Vec::new();
         let mut everywhere: Vec<u32> = Vec::new();
         for (at, rule) in (0..).zip(&rules) {
-            let cells = self.touched(rule, selected);
-            if cells.len() == self.cells.plain() {
-                everywhere.push(at);
-            } else {
-                touched.extend(cells.into_iter().map(|cell| (cell, at)));
+            match self.touched(rule, selected) {
+                None => everywhere.push(at),
+                Some(cells) => touched.extend(cells.iter().map(|cell| (*cell, at))),
             }
         }
         touched.sort_unstable();
@@ -265,41 +274,44 @@ impl Maker<'_> {
         Table { defaults, exceptions, hosts: self.hosts(halves) }
     }
 
-    /// The cells (not host-network ones) that a rule's selectors certainly match.
-    fn touched(&self, rule: &Rule, selected: &mut Selected) -> Vec<CellId> {
-        let mut cells_of = |matcher: &MatcherId| -> Vec<CellId> {
-            selected.entry(*matcher).or_insert_with(|| self.cells.selected(self.compiled, *matcher)).clone()
+    /// The cells (not host-network ones) that a rule's selectors certainly match; nothing means all of them.
+    fn touched(&self, rule: &Rule, selected: &mut Selected) -> Option<Rc<[CellId]>> {
+        let mut cells_of = |matcher: &MatcherId| -> Rc<[CellId]> {
+            let found = || self.cells.selected(self.compiled, *matcher).into();
+            selected.entry(*matcher).or_insert_with(found).clone()
         };
-        let everyone = || {
-            let all = (0..).zip(&self.cells.cells);
-            all.filter(|(_, cell)| !cell.host_network).map(|(at, _)| CellId(at)).collect::<Vec<_>>()
-        };
+        let plain = self.cells.plain();
         let mut cells = match rule.peers.as_deref() {
-            None => everyone(),
+            None => None,
+            Some([Peer { what: PeerMatch::Pods(matcher), .. }]) => Some(cells_of(matcher)),
             Some(peers) => {
                 let mut cells = Vec::new();
+                let mut all = false;
                 for peer in peers {
                     match &peer.what {
-                        PeerMatch::Pods(matcher) => cells.extend(cells_of(matcher)),
-                        PeerMatch::Services { pods, .. } => cells.extend(pods.iter().flat_map(&mut cells_of)),
-                        PeerMatch::Entity(
-                            ringfence_model::cilium::Entity::All | ringfence_model::cilium::Entity::Cluster,
-                        ) => {
-                            cells = everyone();
+                        PeerMatch::Pods(matcher) => cells.extend_from_slice(&cells_of(matcher)),
+                        PeerMatch::Services { pods, .. } => {
+                            pods.iter().for_each(|matcher| cells.extend_from_slice(&cells_of(matcher)));
                         }
+                        PeerMatch::Entity(Entity::All | Entity::Cluster) => all = true,
                         _ => {}
                     }
                 }
                 cells.sort_unstable();
                 cells.dedup();
-                cells
+                (!all).then(|| cells.into())
             }
         };
         for matcher in &rule.requires {
             let required = cells_of(matcher);
-            cells.retain(|cell| required.binary_search(cell).is_ok());
+            cells = Some(match cells {
+                None => required,
+                Some(cells) => {
+                    cells.iter().copied().filter(|cell| required.binary_search(cell).is_ok()).collect()
+                }
+            });
         }
-        cells
+        cells.filter(|cells| cells.len() != plain)
     }
 
     fn half(&self, rules: &[&Rule], matched: &[u32], example: CellId) -> Half {
@@ -419,6 +431,8 @@ impl CellProbe<'_> {
 }
 
 impl Probe for CellProbe<'_> {
+    const REASONS: bool = false;
+
     fn matches(&self, rule: &Rule) -> Match {
         ports(rule, self.protocol, self.port, self.to, None).and(|| self.peers(rule))
     }

@@ -1,0 +1,7 @@
+//! Property tests on random clusters. A failure prints its seed and a shrunk case as a file of the corpus;
+//! `RINGFENCE_SEED=N` looks at that cluster alone, `RINGFENCE_CLUSTERS=N` at more.
+
+mod agreement;
+mod common;
+mod laws;
+mod reach;

@@ -1,0 +1,86 @@
+//! `docs`. In: the command line's definition. Out: docs/cli.md, so that the document cannot lie.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command, CommandFactory as _};
+
+use crate::{args::Cli, context::Failure, exit::Exit, output};
+
+/// Prints the reference.
+pub(crate) fn run() -> Result<Exit, Failure> {
+    output::plain(|out| out.write_all(reference().as_bytes()))?;
+    Ok(Exit::Fine)
+}
+
+/// The reference of all commands and options in Markdown: what docs/cli.md holds.
+#[must_use]
+pub fn reference() -> String {
+    let mut program = Cli::command().bin_name("ringfence");
+    program.build();
+    let mut text = String::from(
+        "# The command line\n\nThis page is generated from the program (`ringfence docs`). \
+         Exit codes: see [exit-codes.md](exit-codes.md).\n\n",
+    );
+    let about = program.get_about().map(ToString::to_string).unwrap_or_default();
+    let _ = writeln!(text, "{about}\n\n| Command | What it does |\n|---|---|");
+    let shown =
+        || program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    for command in shown() {
+        let name = command.get_name();
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "| [`{name}`](#{name}) | {} |", escape(&about));
+    }
+    for command in shown() {
+        section(&mut text, command);
+    }
+    text
+}
+
+fn section(text: &mut String, command: &Command) {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let _ = write!(text, "\n## {}\n\n{about}.\n\n    {usage}\n\n", command.get_name());
+    text.push_str("| Argument | Meaning |\n|---|---|\n");
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    for argument in arguments.filter(|argument| argument.get_id() != "help" && argument.get_id() != "version")
+    {
+        let _ = writeln!(text, "| `{}` | {} |", heading(argument), escape(&meaning(argument)));
+    }
+}
+
+/// `-n, --namespace NAME`
+fn heading(argument: &Arg) -> String {
+    let mut names: Vec<String> = Vec::new();
+    names.extend(argument.get_short().map(|short| format!("-{short}")));
+    names.extend(argument.get_long().map(|long| format!("--{long}")));
+    let takes_value = argument.get_action().takes_values();
+    let value = argument.get_value_names().and_then(|names| names.first()).filter(|_| takes_value);
+    let value = value.map(ToString::to_string).unwrap_or_default();
+    if names.is_empty() {
+        return value;
+    }
+    if value.is_empty() { names.join(", ") } else { format!("{} {value}", names.join(", ")) }
+}
+
+fn meaning(argument: &Arg) -> String {
+    let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    if !argument.get_action().takes_values() {
+        return meaning;
+    }
+    let values: Vec<String> =
+        argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    if !values.is_empty() {
+        let _ = write!(meaning, ". One of {}", values.join(", "));
+    }
+    let defaults: Vec<String> =
+        argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+    if !defaults.is_empty() {
+        let _ = write!(meaning, " (default {})", defaults.join(", "));
+    }
+    meaning
+}
+
+fn escape(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
+}

@@ -1,0 +1,32 @@
+//! The commands, one file each. In: their arguments. Out: reports on standard output and how it ended.
+
+mod completions;
+mod connections;
+mod diff;
+pub(crate) mod docs;
+mod explain;
+mod man;
+pub(crate) mod ports;
+mod test;
+
+use crate::{
+    args::Command,
+    context::{Context, Failure},
+    exit::Exit,
+};
+
+/// Runs a command.
+///
+/// # Errors
+/// If it cannot go on: usage that makes no sense, no input at all, an output that cannot be written.
+pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Connections(args) => connections::run(args, context),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
+        Command::Test(args) => test::run(args, context),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Docs => docs::run(),
+    }
+}

@@ -1,0 +1,13 @@
+//! Reports: one directory per command, one file per format. In: answers of the analysis. Out: text.
+
+mod blocks;
+pub(crate) mod connections;
+mod csv;
+pub(crate) mod diff;
+pub(crate) mod explain;
+mod graph;
+mod json;
+mod layout;
+mod md;
+pub(crate) mod test;
+mod words;

@@ -1,0 +1,249 @@
+//! The corpus as tests: every section of every file of tests/corpus is a test of its own. In: Markdown files in the form that
+//! tests/corpus/README.md describes. Out: for each section, whether every row of its tables comes out as written, by every
+//! judge, for the reasons that it names.
+
+use std::{fmt::Write as _, io, ops::Range, path::Path};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use ringfence_analysis::{
+    explain::{self, Story},
+    matrix::{self, Finding, Matrix, Row, Table},
+    question::{Answer, Ruling},
+};
+use ringfence_manifest::Input;
+use ringfence_model::{
+    cluster::Cluster,
+    diagnostic::Severity,
+    origin::Origin,
+    verdict::{Missing, Outcome, Reason, Side},
+};
+use ringfence_policy::{Compiled, Judge, Reference};
+
+/// A section with this line expects its manifests to be refused in part.
+const EXPECTS_DIAGNOSTICS: &str = "<!-- diagnostics: expected -->";
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
+    let mut files = Vec::new();
+    if let Err(error) = collect(&root, &root, &mut files) {
+        let missing = move || Err(format!("the corpus cannot be read: {error}").into());
+        libtest_mimic::run(&arguments, vec![Trial::test("corpus", missing)]).exit();
+    }
+    files.sort();
+    let mut trials = Vec::new();
+    for (name, text) in files {
+        let sections = sections(&text);
+        if sections.is_empty() {
+            trials.push(Trial::test(name.clone(), move || Err(format!("{name} has no section").into())));
+            continue;
+        }
+        for section in sections {
+            let (name, text) = (name.clone(), text.clone());
+            let title = format!("{name} :: {}", section.title);
+            trials.push(Trial::test(title, move || check(&name, &text, &section)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Every file below a directory but the index, by its name below the root.
+fn collect(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(root, &path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
+        {
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            files.push((name, std::fs::read_to_string(&path)?));
+        }
+    }
+    Ok(())
+}
+
+/// One case: the manifests of the file and its own, and its tables.
+struct Section {
+    title: String,
+    /// The bytes of the section, its heading included.
+    span: Range<usize>,
+    /// The bytes of the YAML that counts, shared blocks first.
+    blocks: Vec<Range<usize>>,
+}
+
+/// The sections of a file: its second-level headings.
+fn sections(text: &str) -> Vec<Section> {
+    let mut shared: Vec<Range<usize>> = Vec::new();
+    let mut sections: Vec<Section> = Vec::new();
+    let (mut in_yaml, mut in_heading) = (false, false);
+    for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) => {
+                if let Some(last) = sections.last_mut() {
+                    last.span.end = range.start;
+                }
+                let span = range.start..text.len();
+                sections.push(Section { title: String::new(), span, blocks: shared.clone() });
+                in_heading = true;
+            }
+            Event::End(TagEnd::Heading(_)) => in_heading = false,
+            Event::Text(words) | Event::Code(words) if in_heading => {
+                if let Some(section) = sections.last_mut() {
+                    section.title.push_str(&words);
+                }
+            }
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => in_yaml = &*language == "yaml",
+            Event::End(TagEnd::CodeBlock) => in_yaml = false,
+            Event::Text(_) if in_yaml => {
+                let blocks = sections.last_mut().map_or(&mut shared, |section| &mut section.blocks);
+                blocks.push(range);
+            }
+            _ => {}
+        }
+    }
+    sections
+}
+
+impl Section {
+    /// The manifests with every line where it is in the file, so that places in messages are right: prose becomes empty
+    /// lines, and the fence before a block becomes a document separator.
+    fn manifests(&self, text: &str) -> String {
+        let mut kept = String::new();
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            let end = at + line.len();
+            let inside = self.blocks.iter().any(|block| block.start <= at && at < block.end);
+            let fence = self.blocks.iter().any(|block| block.start == end);
+            kept.push_str(match (inside, fence) {
+                (true, _) => line,
+                (false, true) => "---\n",
+                (false, false) => "\n",
+            });
+            at = end;
+        }
+        kept
+    }
+
+    /// The tables of the section, with their lines in the file.
+    fn matrix(&self, text: &str) -> Matrix {
+        let above = text.get(..self.span.start).unwrap_or_default().matches('\n').count();
+        matrix::markdown::read(&format!("{}{}", "\n".repeat(above), self.text(text)))
+    }
+
+    fn text<'a>(&self, file: &'a str) -> &'a str {
+        file.get(self.span.clone()).unwrap_or_default()
+    }
+}
+
+/// Judges all rows of a section.
+fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
+    let matrix = section.matrix(text);
+    let mut failures = String::new();
+    for fault in &matrix.faults {
+        let _ = writeln!(failures, "{name}:{}: {}", fault.line, fault.problem.message);
+    }
+    let input = Input { name: name.to_owned(), text: section.manifests(text) };
+    let loaded = ringfence_manifest::read(vec![input], &ringfence_manifest::Options::default());
+    let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    let expected = section.text(text).contains(EXPECTS_DIAGNOSTICS);
+    for error in errors.clone().filter(|_| !expected) {
+        let place = loaded.cluster.sources.place(error.origin).unwrap_or_default();
+        let _ = writeln!(failures, "{place}: error: {}", error.message);
+    }
+    if expected && errors.count() == 0 {
+        let _ = writeln!(failures, "{name}: the section says that its manifests are refused, but none is");
+    }
+    let compiled = Compiled::new(loaded.cluster.clone());
+    judge("compiled", &compiled, &loaded.cluster, &matrix, name, &mut failures);
+    let reference = Reference { cluster: &loaded.cluster };
+    judge("reference", &reference, &loaded.cluster, &matrix, name, &mut failures);
+    if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
+}
+
+/// Lets one judge answer all rows.
+fn judge(
+    judge: &str,
+    with: &impl Judge,
+    cluster: &Cluster,
+    matrix: &Matrix,
+    name: &str,
+    failures: &mut String,
+) {
+    let report = matrix::run(matrix, cluster, with, None);
+    for (table, findings) in matrix.tables.iter().zip(&report.findings) {
+        for (row, finding) in table.rows.iter().zip(findings) {
+            let place = format!("{name}:{}: {judge}:", row.line);
+            let judged = match finding {
+                Finding::Judged(judged) => judged,
+                Finding::Unreadable(problem) => {
+                    let help = problem.help.as_deref().unwrap_or_default();
+                    let _ = writeln!(failures, "{place} {} {help}", problem.message);
+                    continue;
+                }
+            };
+            let missing = unnamed(table, row, &judged.answer);
+            if judged.pass && missing.is_empty() {
+                continue;
+            }
+            let verdict = judged.answer.summary.as_str();
+            let _ = writeln!(failures, "{place} {verdict}, but the row says | {} |", row.cells.join(" | "));
+            for policy in missing {
+                let _ = writeln!(failures, "  `{policy}` is not among the reasons");
+            }
+            let stories = explain::stories(&judged.question, &judged.answer, cluster);
+            for (part, story) in judged.answer.parts.iter().zip(stories) {
+                let (from, to) = (part.from.describe(cluster), part.to.describe(cluster));
+                let outcome = part.ruling.outcome().as_str();
+                let _ =
+                    writeln!(failures, "  {outcome}: {from} -> {to} {:?} {:?}", part.ports, part.families);
+                if let Ruling::Refused(refusal) = &part.ruling {
+                    let _ = writeln!(failures, "    {}", refusal.describe());
+                }
+                tell(&story, cluster, failures);
+            }
+        }
+    }
+}
+
+fn tell(story: &Story, cluster: &Cluster, into: &mut String) {
+    let place =
+        |origin: Origin| cluster.sources.place(origin).map(|place| format!(" ({place})")).unwrap_or_default();
+    for side in &story.sides {
+        let _ = writeln!(into, "    {}: {}", side.direction.as_str(), side.outcome.as_str());
+        for step in &side.steps {
+            let _ = writeln!(into, "      {}{}", step.text, place(step.origin));
+            for detail in &step.details {
+                let _ = writeln!(into, "        {}{}", detail.text, place(detail.origin));
+            }
+        }
+    }
+}
+
+/// The policies that a row's column Because names and that no part of the answer gives as a reason.
+fn unnamed(table: &Table, row: &Row, answer: &Answer) -> Vec<String> {
+    let because = table.columns.iter().position(|column| column.eq_ignore_ascii_case("because"));
+    let Some(cell) = because.and_then(|at| row.cells.get(at)) else { return Vec::new() };
+    let mut reasons: Vec<String> = Vec::new();
+    for part in &answer.parts {
+        if let Ruling::Judged { verdict, .. } = &part.ruling {
+            reasons.extend(named(&verdict.egress).chain(named(&verdict.ingress)));
+        }
+    }
+    let wanted = cell.split(',').map(|policy| policy.trim().trim_matches('`').to_owned());
+    wanted.filter(|policy| !policy.is_empty() && *policy != "-" && !reasons.contains(policy)).collect()
+}
+
+/// The policies among a side's reasons, without those that only came near; of an undefined order, those that compete.
+fn named(side: &Side) -> impl Iterator<Item = String> {
+    let policies = side.reasons.iter().filter_map(|reason| match reason {
+        Reason::Rule(rule) | Reason::Passed(rule) => Some(&rule.policy),
+        Reason::Isolated(policy) if side.outcome != Outcome::Allow => Some(policy),
+        _ => None,
+    });
+    let competing = side.missing.iter().filter_map(|missing| match missing {
+        Missing::PriorityOrder(policies) => Some(policies),
+        _ => None,
+    });
+    policies.map(|policy| policy.full_name()).chain(competing.flatten().map(ToString::to_string))
+}
