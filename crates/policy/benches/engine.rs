@@ -1,6 +1,9 @@
 //! How fast the engine is. In: generated clusters of two sizes. Out: times of compiling, of all pairs, of one verdict
 //! and of one change. docs/performance.md has the targets.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
+#![expect(clippy::print_stdout, reason = "the size of the result belongs to its time")]
+
 use std::{collections::BTreeSet, hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, SamplingMode, criterion_group, criterion_main};
@@ -19,6 +22,10 @@ use ringfence_policy::{
     compiled::{CellId, Change, Reach},
 };
 use ringfence_scenario::Scenario;
+
+/// The one that the binary uses: it allocates a lot of small values.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The two sizes that the targets name: pods and policies.
 const SIZES: [(usize, usize); 2] = [(10_000, 5_000), (100_000, 20_000)];
@@ -59,7 +66,7 @@ fn all_pairs(criterion: &mut Criterion) {
         });
         let compiled = Compiled::new(cluster.clone());
         group.bench_function("tables of all pairs", |bencher| {
-            bencher.iter_with_large_drop(|| compiled.reach())
+            bencher.iter_with_large_drop(|| compiled.reach());
         });
         let reach = compiled.reach();
         println!("{} cells, {} connected pairs of cells", reach.cells().len(), connected_pairs(&reach));
