@@ -37,12 +37,16 @@ pub(crate) fn load(paths: &[PathBuf], args: &LoadArgs, context: &Context) -> Res
 /// # Errors
 /// If there is nothing at all.
 pub(crate) fn from_gathered(
-    gathered: Gathered,
+    mut gathered: Gathered,
     args: &LoadArgs,
     context: &Context,
 ) -> Result<Loaded, Failure> {
     if gathered.inputs.is_empty() {
+        let last = gathered.problems.pop();
         context.show(&gathered.problems, &Sources::default());
+        if let Some(problem) = last {
+            return Err(Box::new(problem));
+        }
         let failure = Diagnostic::error("no-input", Origin::NONE, "no input could be read")
             .with_help("give files or directories of manifests, or `-` for standard input");
         return Err(Box::new(failure));

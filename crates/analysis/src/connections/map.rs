@@ -4,7 +4,13 @@
 
 use std::{ptr::from_ref, sync::Arc};
 
-use ringfence_model::{Text, address::IpSet, cluster::Cluster, verdict::Direction, workload::PodId};
+use ringfence_model::{
+    Text,
+    address::{IpRange, IpSet},
+    cluster::Cluster,
+    verdict::Direction,
+    workload::PodId,
+};
 use ringfence_policy::{
     Compiled,
     compiled::{CellId, Reach},
@@ -28,6 +34,8 @@ pub struct Map<'a> {
     /// How many units a class has.
     sizes: Vec<u32>,
     pod_networks: IpSet,
+    /// The addresses of the cluster's own, with those of its nodes and Services.
+    own: IpSet,
 }
 
 /// What one class of units may open.
@@ -65,8 +73,9 @@ impl<'a> Map<'a> {
                 *size += 1;
             }
         }
-        let pod_networks = compiled.cluster().pod_networks();
-        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks }
+        let cluster = compiled.cluster();
+        let (pod_networks, own) = (cluster.pod_networks(), cluster.own_addresses());
+        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks, own }
     }
 
     /// The cluster.
@@ -220,6 +229,14 @@ impl<'a> Map<'a> {
     #[must_use]
     pub fn outside_space(&self, class: ClassId) -> IpSet {
         self.classes.get(class.index()).map(|class| self.space(class)).unwrap_or_default()
+    }
+
+    /// Leaves out the ranges that hold nothing but the cluster's own addresses: a rule about one node's address says
+    /// nothing about the outside. A wider range stays whole.
+    #[must_use]
+    pub fn foreign(&self, addresses: &IpSet) -> IpSet {
+        let foreign = |range: &IpRange| !self.own.contains_set(&IpSet::from_ranges([*range]));
+        IpSet::from_ranges(addresses.ranges().filter(foreign))
     }
 
     fn space(&self, class: &Class) -> IpSet {

@@ -142,58 +142,68 @@ impl Graph {
         self.nodes.iter().any(|node| node.open_in || node.open_out)
     }
 
-    /// Draws one edge where all nodes of a group have the same: first to all nodes of a group, then from all of them;
-    /// all of a group to all of it becomes a line in its title.
+    /// Draws one edge where all nodes of a group have the same: to all nodes of a group, and from all of them. What
+    /// all nodes of a group may open to each other becomes a part of its title.
     pub(crate) fn gather(&mut self) {
+        self.gather_within();
         self.gather_ends(false);
         self.gather_ends(true);
-        let groups = &mut self.groups;
-        self.edges.retain(|edge| match (edge.from, edge.to) {
-            (Anchor::Group(from), Anchor::Group(to)) if from == to && edge.tone == Tone::Plain => {
-                if let Some(group) = groups.get_mut(from) {
-                    group.within.clone_from(&edge.label);
-                }
-                false
+    }
+
+    fn group_of(&self, anchor: Anchor) -> Option<usize> {
+        match anchor {
+            Anchor::Node(at) => self.nodes.get(at).map(|node| node.group),
+            Anchor::Group(at) => Some(at),
+        }
+    }
+
+    fn gather_within(&mut self) {
+        for group in 0..self.groups.len() {
+            let size = self.members(group).count();
+            let within = |edge: &Edge| {
+                let inside = |anchor| self.group_of(anchor) == Some(group);
+                edge.tone == Tone::Plain && edge.from != edge.to && inside(edge.from) && inside(edge.to)
+            };
+            let mut edges = self.edges.iter().filter(|edge| within(edge));
+            let Some(label) = edges.next().map(|edge| edge.label.clone()) else { continue };
+            if size < 2
+                || !edges.clone().all(|edge| edge.label == label)
+                || edges.count() + 1 < size * (size - 1)
+            {
+                continue;
             }
-            _ => true,
-        });
+            let kept = self.edges.iter().filter(|edge| !within(edge)).cloned().collect();
+            self.edges = kept;
+            if let Some(group) = self.groups.get_mut(group) {
+                group.within = label;
+            }
+        }
     }
 
     fn gather_ends(&mut self, sources: bool) {
-        let sizes: Vec<usize> = (0..self.groups.len()).map(|group| self.members(group).count()).collect();
         let mut edges = std::mem::take(&mut self.edges);
         let ends = |edge: &Edge| if sources { (edge.to, edge.from) } else { (edge.from, edge.to) };
-        let group_of = |anchor: Anchor| match anchor {
-            Anchor::Node(at) => self.nodes.get(at).map(|node| node.group),
-            Anchor::Group(_) => None,
-        };
         let key = |edge: &Edge| {
             let (kept, gathered) = ends(edge);
-            (kept, group_of(gathered), edge.label.clone(), edge.tone)
+            (kept, self.group_of(gathered), edge.label.clone(), edge.tone)
         };
         edges.sort_by_cached_key(|edge| (key(edge), ends(edge).1));
+        let mut found = Vec::with_capacity(edges.len());
         for run in edges.chunk_by(|a, b| key(a) == key(b)) {
             let Some(first) = run.first() else { continue };
             let (kept, group, ..) = key(first);
-            let all = group.and_then(|group| Some((group, *sizes.get(group)?)));
-            let own = |group: usize| match kept {
-                Anchor::Node(_) => group_of(kept) == Some(group),
-                Anchor::Group(own) => own == group && !sources,
-            };
+            let all = group.filter(|group| run.len() > 1 && run.len() == self.members(*group).count());
             match all {
-                Some((group, size))
-                    if run.len() > 1
-                        && run.len()
-                            + usize::from(own(group) && !run.iter().any(|edge| edge.from == edge.to))
-                            >= size =>
-                {
-                    let mut edge = first.clone();
-                    *(if sources { &mut edge.from } else { &mut edge.to }) = Anchor::Group(group);
-                    self.edges.push(edge);
+                // From the border of a box back into the box would only puzzle.
+                Some(group) if self.group_of(kept) != Some(group) => {
+                    let (from, to) =
+                        if sources { (Anchor::Group(group), kept) } else { (kept, Anchor::Group(group)) };
+                    found.push(Edge { from, to, ..first.clone() });
                 }
-                _ => self.edges.extend(run.iter().cloned()),
+                _ => found.extend(run.iter().cloned()),
             }
         }
-        self.edges.sort_by(|a, b| (a.from, a.to, &a.label).cmp(&(b.from, b.to, &b.label)));
+        found.sort_by(|a, b| (a.from, a.to, &a.label).cmp(&(b.from, b.to, &b.label)));
+        self.edges = found;
     }
 }
