@@ -103,6 +103,9 @@ impl<'b, 'a> Reasons<'b, 'a> {
         let key = (from.class, to.class, from.key == to.key);
         let both = self.both;
         let made = || {
+            // Replicas that reach each other are two pods.
+            let of_each = if key.2 { 2 } else { 1 };
+            let pods = |map, unit| pods(map, unit, of_each);
             let old = Sample::of(&both.old, pods(&both.old, from.old), pods(&both.old, to.old));
             let new = Sample::of(&both.new, pods(&both.new, from.new), pods(&both.new, to.new));
             explain(&old, &new, before, after)
@@ -120,7 +123,7 @@ impl<'b, 'a> Reasons<'b, 'a> {
         after: &Permit,
     ) -> Arc<[Because]> {
         let sample = |map: &'b Map<'a>, unit: Option<usize>| {
-            let (pods, address) = (pods(map, unit), address(map, addresses));
+            let (pods, address) = (pods(map, unit, 1), address(map, addresses));
             match direction {
                 Direction::Egress => Sample::of(map, pods, address),
                 Direction::Ingress => Sample::of(map, address, pods),
@@ -131,8 +134,8 @@ impl<'b, 'a> Reasons<'b, 'a> {
 }
 
 /// Some pods of a unit that stand for all of them.
-fn pods(map: &Map<'_>, unit: Option<usize>) -> Vec<Endpoint> {
-    unit.map(|unit| map.samples(unit)).unwrap_or_default().into_iter().map(Endpoint::Pod).collect()
+fn pods(map: &Map<'_>, unit: Option<usize>, of_each: u32) -> Vec<Endpoint> {
+    unit.map(|unit| map.samples(unit, of_each)).unwrap_or_default().into_iter().map(Endpoint::Pod).collect()
 }
 
 /// An address of a set, one that is no node's or Service's if there is one.

@@ -6,11 +6,15 @@ mod json;
 mod md;
 mod text;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use ringfence_analysis::diff::{Because, Change, Diff, End, Kind, What};
 use ringfence_model::cluster::Cluster;
 use ringfence_policy::permit::Permit;
+use rustc_hash::FxHashMap;
 
 use crate::{
     args::diff::Format,
@@ -50,10 +54,18 @@ impl Report {
         for run in changes.chunk_by(|a, b| a.from == b.from) {
             let Some(first) = run.first() else { continue };
             let mut lines = Lines::default();
+            // Many changes share what there is to say, and saying it takes longer than knowing that.
+            let mut said: FxHashMap<[*const (); 3], usize> = FxHashMap::default();
             for change in run {
+                let shared = [
+                    Arc::as_ptr(&change.before).cast(),
+                    Arc::as_ptr(&change.after).cast(),
+                    Arc::as_ptr(&change.because).cast(),
+                ];
+                let slot = *said.entry(shared).or_insert_with(|| lines.slot(facts(change)));
                 match &change.to {
-                    End::Workload(to) => lines.inside(facts(change), *to),
-                    End::Outside(addresses) => lines.outside(facts(change), self.outside.say(addresses)),
+                    End::Workload(to) => lines.inside(slot, *to),
+                    End::Outside(addresses) => lines.outside(slot, self.outside.say(addresses)),
                 }
             }
             match &first.from {
