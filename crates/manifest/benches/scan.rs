@@ -93,7 +93,7 @@ fn benchmarks(criterion: &mut Criterion) {
         group.bench_function("split", |bencher| bencher.iter(|| document::split(black_box(text)).len()));
         group.bench_function("reader", |bencher| bencher.iter(|| scan(black_box(text), parse)));
         group.bench_function("general parser", |bencher| {
-            bencher.iter(|| scan(black_box(text), parse_general))
+            bencher.iter(|| scan(black_box(text), parse_general));
         });
         group.finish();
     }

@@ -2,13 +2,17 @@
 //! reason why there is none.
 
 mod events;
-mod explain;
+pub(crate) mod explain;
 pub(crate) mod mapping;
 mod place;
 
 use std::ops::Range;
 
-use crate::{quick, tree::Node};
+use self::place::Places;
+use crate::{
+    quick::{self, Outcome},
+    tree::Node,
+};
 
 /// Mappings and sequences may be nested this deep.
 pub const MAX_DEPTH: usize = 512;
@@ -43,7 +47,10 @@ pub fn parse_general(text: &str, base: u32) -> Result<Option<Node<'_>>, ParseErr
 #[must_use]
 pub fn parse_quick(text: &str, base: u32) -> Option<Node<'_>> {
     explain::check_characters(text, base).ok()?;
-    quick::parse(text, base)
+    match quick::parse(text, base) {
+        Outcome::Tree(root) => Some(root),
+        Outcome::TooMany(_) | Outcome::General => None,
+    }
 }
 
 /// The tree of a document that starts `base` bytes into its source; `None` if it holds nothing but comments.
@@ -57,7 +64,8 @@ pub fn parse_quick(text: &str, base: u32) -> Option<Node<'_>> {
 pub fn parse(text: &str, base: u32) -> Result<Option<Node<'_>>, ParseError> {
     explain::check_characters(text, base)?;
     match quick::parse(text, base) {
-        Some(root) => Ok(Some(root)),
-        None => events::parse(text, base),
+        Outcome::Tree(root) => Ok(Some(root)),
+        Outcome::TooMany(at) => Err(explain::too_many_nodes(Places::new("", base).span(at..at + 1))),
+        Outcome::General => events::parse(text, base),
     }
 }

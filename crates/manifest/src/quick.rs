@@ -1,11 +1,11 @@
 //! The YAML and JSON that manifests are made of, in one pass. In: a document's text. Out: its tree, or nothing when the
 //! text is anything but plain sailing; the general parser then decides.
 //!
-//! It reads block mappings and sequences, flow collections, scalars on one line, blocks of text (`|`, `>`), comments and
-//! CRLF. Everything rare (anchors, aliases, tags, merge keys, scalars over several lines, complex keys, tabs for
-//! indentation, nulls in lists) and everything wrong makes it give up. Where it does give a tree, it is the general
-//! parser's tree, to the byte: `tests/tree_differential.rs` holds the two against each other. The one liberty: inside
-//! `{}` and `[]` it takes any indentation, and tabs between tokens, as `kubectl` does and the general parser does not.
+//! It reads block mappings and sequences, flow collections, scalars, blocks of text (`|`, `>`), comments and CRLF.
+//! Everything rare (anchors, aliases, tags, merge keys, complex keys, tabs for indentation, nulls in lists) and
+//! everything wrong makes it give up. Where it does give a tree, it is the general parser's tree, to the byte:
+//! `tests/tree_differential.rs` holds the two against each other. The one liberty: inside brackets and quotes it takes
+//! any indentation, and tabs between tokens, as `kubectl` does and the general parser does not.
 
 mod block;
 mod flow;
@@ -16,7 +16,7 @@ mod text;
 use std::borrow::Cow;
 
 use crate::{
-    parse::{MAX_NODES, mapping},
+    parse::{MAX_NODES, explain, mapping},
     tree::{Kind, Node},
 };
 
@@ -30,12 +30,21 @@ pub(crate) struct GiveUp;
 
 type Read<T> = Result<T, GiveUp>;
 
+/// What the quick reader has to say about a document.
+pub(crate) enum Outcome<'a> {
+    /// Its tree.
+    Tree(Node<'a>),
+    /// It has more values than are read; the one at this byte of the document is too many.
+    TooMany(usize),
+    /// The general parser decides.
+    General,
+}
+
 /// The tree of a document that starts `base` bytes into its source, if it is simple.
-pub(crate) fn parse(text: &str, base: u32) -> Option<Node<'_>> {
-    let end = u32::try_from(text.len()).ok()?;
-    base.checked_add(end)?;
-    if !line_ends_are_plain(text) || has_byte_order_mark(text) {
-        return None;
+pub(crate) fn parse(text: &str, base: u32) -> Outcome<'_> {
+    let fits = u32::try_from(text.len()).is_ok_and(|length| base.checked_add(length).is_some());
+    if !fits || !line_ends_are_plain(text) || (!text.is_ascii() && has_odd_characters(text)) {
+        return Outcome::General;
     }
     let mut reader = Reader {
         text,
@@ -50,7 +59,11 @@ pub(crate) fn parse(text: &str, base: u32) -> Option<Node<'_>> {
         items: Vec::new(),
         entries: Vec::new(),
     };
-    reader.document().ok()
+    match reader.document() {
+        Ok(root) => Outcome::Tree(root),
+        Err(GiveUp) if reader.nodes > MAX_NODES => Outcome::TooMany(reader.at),
+        Err(GiveUp) => Outcome::General,
+    }
 }
 
 /// Whether every carriage return is part of a CRLF.
@@ -59,8 +72,9 @@ fn line_ends_are_plain(text: &str) -> bool {
     memchr::memchr_iter(b'\r', bytes).all(|at| bytes.get(at + 1) == Some(&b'\n'))
 }
 
-fn has_byte_order_mark(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), "\u{feff}".as_bytes()).is_some()
+/// Whether a text has byte order marks, or characters that only some take for line breaks.
+fn has_odd_characters(text: &str) -> bool {
+    text.contains('\u{feff}') || explain::has_foreign_break(text)
 }
 
 struct Reader<'a> {
@@ -102,7 +116,7 @@ impl<'a> Reader<'a> {
                 self.end_line()?;
                 root
             }
-            _ => self.collection()?,
+            _ => self.root()?,
         };
         // What is left is indented less than the root.
         if self.ended { Ok(root) } else { Err(GiveUp) }

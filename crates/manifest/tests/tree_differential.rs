@@ -1,6 +1,14 @@
 //! The quick reader against the general parser: where the quick one gives a tree, it is the general one's, to the byte,
 //! and it gives none where the general one has an error.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "the helpers of a test fail as tests do"
+)]
+
 use proptest::prelude::*;
 use ringfence_manifest::{
     parse::{parse_general, parse_quick},
@@ -13,7 +21,7 @@ fn check(text: &str) -> bool {
     match parse_general(text, 1000) {
         Ok(Some(general)) => assert_eq!(quick, general, "{text}"),
         other => {
-            // The quick reader takes any indentation inside of brackets, and tabs between tokens, as `kubectl` does.
+            // The quick reader takes any indentation inside of brackets and quotes, and tabs between tokens, as `kubectl` does.
             // Spelled out with neither, the general parser must agree on all but places.
             let plain = without_liberties(text, &quick);
             let general =
@@ -25,7 +33,7 @@ fn check(text: &str) -> bool {
     true
 }
 
-/// The text with tabs between tokens as spaces, and the lines inside of brackets indented deeply.
+/// The text with tabs between tokens as spaces, and the lines inside of brackets and quotes indented deeply.
 fn without_liberties(text: &str, root: &Node<'_>) -> String {
     let (mut scalars, mut flows) = (Vec::new(), Vec::new());
     places(root, text, &mut scalars, &mut flows);
@@ -53,7 +61,10 @@ fn places(node: &Node<'_>, text: &str, scalars: &mut Vec<(usize, usize)>, flows:
     let flow = text[span.0..].starts_with(['{', '['])
         && first.is_none_or(|first| first.span.start > node.span.start);
     match &node.kind {
-        Kind::Scalar { .. } => scalars.push(span),
+        Kind::Scalar { .. } => {
+            scalars.push(span);
+            flows.extend(text[span.0..].starts_with(['"', '\'']).then_some(span));
+        }
         Kind::Seq(items) => {
             flows.extend(flow.then_some(span));
             items.iter().for_each(|item| places(item, text, scalars, flows));
@@ -91,6 +102,22 @@ const REAL: [&str; 3] = [
 #[test]
 fn real_manifests_take_the_quick_way() {
     for text in REAL {
+        assert!(check(text), "{text}");
+        assert!(check(&text.replace('\n', "\r\n")), "{text}");
+    }
+}
+
+#[test]
+fn scalars_over_several_lines_take_the_quick_way() {
+    for text in [
+        "a: b c\n  d\n\n  - e\nf: g\n",
+        "- a\n  b:c\n",
+        "a: \"b  \n  c\n\n\n  d\\n\"\ne: f\n",
+        "a: 'it''s\n  b'\n",
+        "a: \"b\\\n  \\  c\\\n\n  d\"\n",
+        "a: [\"b\n  c\", d]\n",
+        "a:\n  b\n  c\nd: e\n",
+    ] {
         assert!(check(text), "{text}");
         assert!(check(&text.replace('\n', "\r\n")), "{text}");
     }
@@ -316,6 +343,12 @@ impl Writer<'_> {
             "!!str 1",
             "- a",
             "k]",
+            "a\n    b",
+            "a\n\n     - b:c",
+            "\"a \n    b\"",
+            "'a\n\n      b'",
+            "\"a\\\n     b\"",
+            "a # c\n     b",
             "a '\"",
         ]);
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::{
-    address::{self, Family, IpSet},
+    address::{self, Family, IpRange, IpSet},
     cilium::CiliumPolicy,
     network_policy::NetworkPolicy,
     origin::Sources,
@@ -123,6 +123,15 @@ impl Cluster {
     pub fn unknown_pod_addresses(&self, family: Family) -> IpSet {
         let known = self.pod_networks().only(family);
         if known.is_empty() { address::private().only(family) } else { known }
+    }
+
+    /// Where a node whose address is not known can be: at the addresses of the family that nodes of the input have
+    /// where one is known, else anywhere.
+    #[must_use]
+    pub fn unknown_node_addresses(&self, family: Family) -> IpSet {
+        let addresses = self.nodes.iter().flat_map(|node| &node.addresses);
+        let known = IpSet::from_ranges(addresses.map(|at| IpRange { first: *at, last: *at })).only(family);
+        if known.is_empty() { IpSet::family(family) } else { known }
     }
 
     /// The cluster's own ranges: pod networks, Service networks, and the addresses of nodes, pods and Services.

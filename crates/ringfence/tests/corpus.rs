@@ -2,23 +2,25 @@
 //! tests/corpus/README.md describes. Out: for each section, whether every row of its tables comes out as written, by every
 //! judge, for the reasons that it names.
 
-use std::{fmt::Write as _, io, ops::Range, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, io, ops::Range, path::Path};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use ringfence_analysis::{
+    connections::{By, Listing, Map, Unit, View},
     explain::{self, Story},
     matrix::{self, Finding, Matrix, Row, Table},
-    question::{Answer, Ruling},
+    question::{self, Answer, End, Named, PortAsk, Question, Ruling},
 };
 use ringfence_manifest::Input;
 use ringfence_model::{
     cluster::Cluster,
     diagnostic::Severity,
     origin::Origin,
+    port::{PortSet, Protocol},
     verdict::{Missing, Outcome, Reason, Side},
 };
-use ringfence_policy::{Compiled, Judge, Reference};
+use ringfence_policy::{Compiled, Judge, Reference, permit::Permit};
 
 /// A section with this line expects its manifests to be refused in part.
 const EXPECTS_DIAGNOSTICS: &str = "<!-- diagnostics: expected -->";
@@ -158,6 +160,7 @@ fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
     judge("compiled", &compiled, &loaded.cluster, &matrix, name, &mut failures);
     let reference = Reference { cluster: &loaded.cluster };
     judge("reference", &reference, &loaded.cluster, &matrix, name, &mut failures);
+    agree(&compiled, name, &mut failures);
     if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
 }
 
@@ -217,6 +220,92 @@ fn tell(story: &Story, cluster: &Cluster, into: &mut String) {
                 let _ = writeln!(into, "        {}{}", detail.text, place(detail.origin));
             }
         }
+    }
+}
+
+/// What a port may do, from the most to the least open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Open {
+    Allowed,
+    Conditional,
+    Maybe,
+    Denied,
+}
+
+/// Checks that the list of connections says of every pair of pods what the answers to single questions say.
+fn agree(compiled: &Compiled, name: &str, failures: &mut String) {
+    let cluster = compiled.cluster();
+    let listing = Listing { map: Map::new(compiled, By::Pod), view: View { own: true, ..View::all() } };
+    let units = listing.map.units();
+    for from in 0..units.len() {
+        let Some(source) = units.get(from) else { continue };
+        let targets = listing.targets(source.class);
+        let mut listed: Vec<Option<&Permit>> = vec![None; units.len()];
+        listing.each_target(from, &targets, |to, permit| {
+            if let Some(slot) = listed.get_mut(to) {
+                *slot = targets.permits.get(permit as usize);
+            }
+        });
+        for (to, (destination, permit)) in units.iter().zip(listed).enumerate() {
+            if from == to {
+                continue;
+            }
+            let named = |unit: &Unit| {
+                let full = unit.name(cluster);
+                let end = unit.pod.map_or(End::Workload(unit.workload), End::Pod);
+                Named { end, given: full.clone(), full, note: None }
+            };
+            let question =
+                Question { from: named(source), to: named(destination), ports: PortAsk::All, request: None };
+            let Ok(answer) = question::answer(&question, cluster, compiled) else { continue };
+            for (protocol, port, asked) in differences(&answer, permit) {
+                let (from, to) = (&question.from.full, &question.to.full);
+                let said = permit.map_or(Open::Denied, |permit| listed_as(permit, protocol, port));
+                let _ = writeln!(
+                    failures,
+                    "{name}: connections says {said:?} of {from} -> {to} {port}/{protocol}, explain {asked:?}"
+                );
+            }
+        }
+    }
+}
+
+/// The ends of the stretches of ports of which the two say something else. A pair that has two families counts as open as it
+/// is over the more open one: the list says who can be reached at all.
+fn differences(answer: &Answer, permit: Option<&Permit>) -> Vec<(Protocol, u16, Open)> {
+    let mut asked: BTreeMap<(Protocol, u16), Open> = BTreeMap::new();
+    for (protocol, set) in answer.parts.iter().flat_map(|part| &part.ports) {
+        for port in set.ranges().iter().flat_map(|(first, last)| [*first, *last]) {
+            let found = answer.parts.iter().filter(|part| {
+                part.ports.iter().any(|(known, ports)| known == protocol && ports.contains(port))
+            });
+            let best = found.map(|part| match part.ruling.outcome() {
+                Outcome::Allow => Open::Allowed,
+                Outcome::AllowIf => Open::Conditional,
+                Outcome::Unknown => Open::Maybe,
+                Outcome::Deny => Open::Denied,
+            });
+            asked.insert((*protocol, port), best.min().unwrap_or(Open::Denied));
+        }
+    }
+    let listed = |protocol, port| permit.map_or(Open::Denied, |permit| listed_as(permit, protocol, port));
+    let all = asked.into_iter().map(|((protocol, port), asked)| (protocol, port, asked));
+    all.filter(|(protocol, port, asked)| listed(*protocol, *port) != *asked).collect()
+}
+
+fn listed_as(permit: &Permit, protocol: Protocol, port: u16) -> Open {
+    let has = |list: &[(Protocol, PortSet)]| {
+        list.iter().any(|(known, ports)| *known == protocol && ports.contains(port))
+    };
+    if has(&permit.allowed) {
+        Open::Allowed
+    } else if permit.conditional.iter().any(|entry| entry.protocol == protocol && entry.ports.contains(port))
+    {
+        Open::Conditional
+    } else if has(&permit.maybe) {
+        Open::Maybe
+    } else {
+        Open::Denied
     }
 }
 

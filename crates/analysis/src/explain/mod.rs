@@ -2,6 +2,7 @@
 //! sentences with their places, and for what is denied the missing rules, tried out before they are offered.
 
 pub mod labels;
+mod plan;
 pub mod repair;
 pub mod steps;
 mod tier;

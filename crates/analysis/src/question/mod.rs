@@ -2,9 +2,11 @@
 //! question stands for, and what becomes of them, those judged alike together.
 
 pub mod answer;
+mod asking;
 mod backend;
 mod cuts;
 mod dns;
+mod join;
 pub mod name;
 pub mod place;
 pub mod port;

@@ -70,7 +70,9 @@ pub(super) fn parse(text: &str, base: u32) -> Result<Option<Node<'_>>, ParseErro
         builder.event(event, span)?;
     }
     // A document that is only a `---` line comes as one null of no length.
-    Ok(builder.root.filter(|root| root.span.start < root.span.end))
+    Ok(builder
+        .root
+        .filter(|root| root.span.start < root.span.end || !matches!(root.kind, Kind::Scalar { .. })))
 }
 
 impl<'a> Builder<'a> {
@@ -103,7 +105,7 @@ impl<'a> Builder<'a> {
 
     fn scalar(
         &mut self,
-        text: Cow<'a, str>,
+        mut text: Cow<'a, str>,
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
@@ -118,11 +120,22 @@ impl<'a> Builder<'a> {
                 (start..quote_end(self.text, start).unwrap_or(loose.end), false)
             }
             ScalarStyle::Literal | ScalarStyle::Folded => {
+                // The YAML library adds the line break that the last line of the document lacks; `kubectl` does not.
+                if loose.end == self.text.len() && !self.text.ends_with('\n') {
+                    let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+                    let added = if last_line.trim_ascii().is_empty() { "\n\n" } else { "\n" };
+                    if text.ends_with(added) {
+                        text.to_mut().pop();
+                    }
+                }
                 let bytes = without_blanks(self.text, loose.clone());
                 (bytes.clone(), bytes.is_empty())
             }
         };
         let mut plain = style == ScalarStyle::Plain;
+        if plain && explain::has_foreign_break(&text) {
+            return Err(explain::foreign_break(self.places.span(bytes)));
+        }
         if let Some(tag) = tag {
             plain = self.tagged(&text, plain, tag, loose.start..bytes.end)?;
         }

@@ -27,6 +27,19 @@ pub(super) fn check_characters(text: &str, base: u32) -> Result<(), ParseError> 
     Ok(())
 }
 
+/// Whether a text has a character that YAML 1.1, and so `kubectl`, takes for a line break, and YAML 1.2 does not.
+pub(crate) fn has_foreign_break(text: &str) -> bool {
+    !text.is_ascii() && text.contains(['\u{85}', '\u{2028}', '\u{2029}'])
+}
+
+pub(super) fn foreign_break(span: Range<u32>) -> ParseError {
+    error(
+        "this text has an invisible line or paragraph separator in it",
+        span,
+        "remove it (U+0085, U+2028 or U+2029), or quote the text; tools disagree on whether it ends the line",
+    )
+}
+
 /// What the YAML library complains about at byte `at` of the document, in words for a reader.
 pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str) -> ParseError {
     let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
@@ -49,15 +62,24 @@ pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str
             "indent with spaces; YAML does not allow tabs",
         );
     }
+    if matches!(complaint, "simple key expect ':'" | "simple key expected") {
+        // The library notices on the line behind the key.
+        let key = content_line_before(text, line_start).unwrap_or(at);
+        return error(
+            "a `:` is missing behind this key",
+            wide(key),
+            "write `key: value`, with a blank behind the `:`; text over several lines is indented deeper than its key",
+        );
+    }
     match complaint {
         "while scanning a quoted scalar, found unexpected end of stream"
         | "while scanning a quoted scalar, found unexpected document indicator" => {
             error("this quote is never closed", here, "add the closing quote, or remove this one")
         }
         "invalid indentation in quoted scalar" => error(
-            "a quoted text that goes on in the next line is indented less than its key",
+            "this quote is not closed on its line",
             here,
-            "close the quote on its line, or indent the lines that follow",
+            "add the closing quote; a quoted text may go on only in lines indented deeper than its key",
         ),
         "invalid trailing content after double-quoted scalar" => error(
             "something follows the closing quote",
@@ -71,7 +93,7 @@ pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str
             here,
             "write `\\\\` for a backslash, or use single quotes, which know no escapes",
         ),
-        "mapping values are not allowed in this context" | "illegal placement of ':' indicator" => error(
+        "mapping values are not allowed in this context" => error(
             "a `:` that makes a key is not allowed here",
             here,
             "quote a value that contains `: `; a nested key starts its own line, indented deeper than its parent",
@@ -93,14 +115,12 @@ pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str
                 "start the list on the line below its key, or write it as `[a, b]`",
             )
         }
-        "simple key expect ':'" | "simple key expected" => {
-            error("a `:` is missing behind this key", here, "write `key: value`, with a blank behind the `:`")
-        }
         "while parsing a flow mapping, did not find expected ',' or '}'"
         | "while parsing a flow sequence, expected ',' or ']'"
         | "while parsing a node, did not find expected node content"
         | "unexpected end of plain scalar"
         | "misplaced bracket"
+        | "illegal placement of ':' indicator"
         | "invalid indentation in flow construct"
         | "':' may not precede any of `[{` in flow mapping"
         | "plain scalar cannot start with '-' followed by ,[]{}"
@@ -148,6 +168,20 @@ pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str
             "check quotes, colons and the indentation of this line and the one above",
         ),
     }
+}
+
+/// The first byte that is not blank of the last line before `line_start` that holds more than a comment.
+fn content_line_before(text: &str, line_start: usize) -> Option<usize> {
+    let mut end = line_start;
+    for line in text.get(..line_start)?.split_inclusive('\n').rev() {
+        let start = end - line.len();
+        let content = line.trim_ascii_start();
+        if !content.is_empty() && !content.starts_with('#') {
+            return Some(start + line.len() - content.len());
+        }
+        end = start;
+    }
+    None
 }
 
 pub(super) fn second_document(places: &Places<'_>, at: usize) -> ParseError {

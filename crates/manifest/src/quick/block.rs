@@ -7,12 +7,13 @@ use super::{GiveUp, MAX_KEY, Read, Reader, plain::Stop};
 use crate::tree::{Kind, Node};
 
 impl<'a> Reader<'a> {
-    /// The mapping or sequence that starts at the current position, which is the first of its line.
-    pub(super) fn collection(&mut self) -> Read<Node<'a>> {
+    /// The mapping or sequence that the document consists of.
+    pub(super) fn root(&mut self) -> Read<Node<'a>> {
         let column = self.column;
-        match self.nested(column)? {
-            (node @ Node { kind: Kind::Seq(_) | Kind::Map(_), .. }, _) => Ok(node),
-            (Node { kind: Kind::Scalar { .. }, .. }, _) => Err(GiveUp),
+        let (node, _) = self.nested(None, column)?;
+        match node.kind {
+            Kind::Seq(_) | Kind::Map(_) => Ok(node),
+            Kind::Scalar { .. } => Err(GiveUp),
         }
     }
 
@@ -21,34 +22,72 @@ impl<'a> Reader<'a> {
     }
 
     /// The node at the current position, in column `column`, on its own line or behind a dash; and where its content
-    /// ends.
-    fn nested(&mut self, column: usize) -> Read<(Node<'a>, usize)> {
+    /// ends. `parent` is the column of the collection that it belongs to.
+    fn nested(&mut self, parent: Option<usize>, column: usize) -> Read<(Node<'a>, usize)> {
         let start = self.at;
-        let (key, end) = match self.peek().ok_or(GiveUp)? {
-            b'-' if self.starts_item() => return self.block_seq(column),
+        match self.peek().ok_or(GiveUp)? {
+            b'-' if self.starts_item() => self.block_seq(column),
             b'{' | b'[' => {
                 let node = self.flow()?;
                 let end = self.at;
                 self.end_line()?;
-                return Ok((node, end));
+                Ok((node, end))
             }
-            b'"' | b'\'' => self.quoted()?,
+            b'"' | b'\'' => {
+                let (node, lines) = self.quoted()?;
+                if lines == 1 && self.colon(start) {
+                    return self.block_map(column, start, node);
+                }
+                let end = self.at;
+                self.end_line()?;
+                Ok((node, end))
+            }
             _ => {
                 let (end, stop) = self.plain_block()?;
-                let text = self.slice(start, end)?;
-                let node = self.scalar_node(start, end, Cow::Borrowed(text), true)?;
-                if stop == Stop::LineEnd {
-                    self.end_line()?;
-                    return Ok((node, end));
+                if stop == Stop::Colon {
+                    let text = self.slice(start, end)?;
+                    let key = self.scalar_node(start, end, Cow::Borrowed(text), true)?;
+                    return if self.colon(start) { self.block_map(column, start, key) } else { Err(GiveUp) };
                 }
-                (node, end)
+                self.plain_value(parent.ok_or(GiveUp)?, start, end)
             }
-        };
-        if self.colon(start) {
-            return self.block_map(column, start, key);
         }
-        self.end_line()?;
-        Ok((key, end))
+    }
+
+    /// A plain scalar whose first line, from `start` to `end`, is read; it goes on in the lines below that are indented
+    /// deeper than `parent`.
+    fn plain_value(&mut self, parent: usize, start: usize, end: usize) -> Read<(Node<'a>, usize)> {
+        let mut folded = String::new();
+        let mut end = end;
+        loop {
+            let behind = self.at;
+            self.end_line()?;
+            if self.ended || self.column <= parent {
+                break;
+            }
+            // A comment ends the scalar; what follows it so deep is then an error.
+            let between = self.bytes.get(behind..self.at).unwrap_or_default();
+            if memchr::memchr(b'#', between).is_some() {
+                return Err(GiveUp);
+            }
+            if folded.is_empty() {
+                folded.push_str(self.slice(start, end)?);
+            }
+            match memchr::memchr_iter(b'\n', between).count() {
+                0 | 1 => folded.push(' '),
+                breaks => folded.extend(std::iter::repeat_n('\n', breaks - 1)),
+            }
+            let line = self.at;
+            let (line_end, stop) = self.plain_rest()?;
+            if stop == Stop::Colon {
+                return Err(GiveUp);
+            }
+            end = line_end;
+            folded.push_str(self.slice(line, end)?);
+        }
+        let text =
+            if folded.is_empty() { Cow::Borrowed(self.slice(start, end)?) } else { Cow::Owned(folded) };
+        Ok((self.scalar_node(start, end, text, true)?, end))
     }
 
     /// Whether a `:` makes what started at `start` a key; goes behind it.
@@ -88,11 +127,10 @@ impl<'a> Reader<'a> {
                         // A null.
                         return Err(GiveUp);
                     }
-                    let column = self.column;
-                    self.nested(column)?
+                    self.nested(Some(column), self.column)?
                 }
                 Some(b'|' | b'>') => self.block_text(column)?,
-                Some(_) => self.nested(column + (self.at - dash))?,
+                Some(_) => self.nested(Some(column), column + (self.at - dash))?,
             };
             start.get_or_insert(self.local(item.span.start));
             end = item_end;
@@ -128,7 +166,10 @@ impl<'a> Reader<'a> {
             }
             let key_start = self.at;
             let next = match self.peek() {
-                Some(b'"' | b'\'') => self.quoted()?.0,
+                Some(b'"' | b'\'') => match self.quoted()? {
+                    (node, 1) => node,
+                    _ => return Err(GiveUp),
+                },
                 _ => {
                     let (end, stop) = self.plain_block()?;
                     if stop == Stop::LineEnd {
@@ -156,8 +197,7 @@ impl<'a> Reader<'a> {
                 self.next_line()?;
                 if !self.ended {
                     if self.column > column {
-                        let column = self.column;
-                        return self.nested(column).map(|(node, end)| (node, Some(end)));
+                        return self.nested(Some(column), self.column).map(|(node, end)| (node, Some(end)));
                     }
                     if self.column == column && self.starts_item() {
                         return self.block_seq(column).map(|(node, end)| (node, Some(end)));
@@ -175,7 +215,8 @@ impl<'a> Reader<'a> {
                 Ok((node, Some(end)))
             }
             Some(b'"' | b'\'') => {
-                let (node, end) = self.quoted()?;
+                let (node, _) = self.quoted()?;
+                let end = self.at;
                 self.end_line()?;
                 Ok((node, Some(end)))
             }
@@ -184,10 +225,7 @@ impl<'a> Reader<'a> {
                 if stop == Stop::Colon {
                     return Err(GiveUp);
                 }
-                let text = self.slice(start, end)?;
-                let node = self.scalar_node(start, end, Cow::Borrowed(text), true)?;
-                self.end_line()?;
-                Ok((node, Some(end)))
+                self.plain_value(column, start, end).map(|(node, end)| (node, Some(end)))
             }
         }
     }

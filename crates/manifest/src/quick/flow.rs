@@ -36,7 +36,10 @@ impl<'a> Reader<'a> {
         while self.peek() != Some(b'}') {
             let key_start = self.at;
             let (key, quoted) = match self.peek() {
-                Some(b'"' | b'\'') => (self.quoted()?.0, true),
+                Some(b'"' | b'\'') => match self.quoted()? {
+                    (key, 1) => (key, true),
+                    _ => return Err(GiveUp),
+                },
                 _ => {
                     let end = self.plain_flow()?;
                     let text = self.slice(key_start, end)?;

@@ -1,4 +1,4 @@
-//! Plain scalars on one line. In: a reader at the first byte of one. Out: where it ends, and what made it end.
+//! One line of a plain scalar. In: a reader at its first byte. Out: where it ends, and what made it end.
 
 use super::{GiveUp, Read, Reader};
 
@@ -43,15 +43,21 @@ fn is_bracket_or_comma(byte: u8) -> bool {
 }
 
 impl Reader<'_> {
-    /// Reads a plain scalar outside of flow collections; the reader is behind its last byte that is not blank.
+    /// Reads the first line of a plain scalar outside of flow collections; the reader is behind its last byte that is not
+    /// blank.
     pub(super) fn plain_block(&mut self) -> Read<(usize, Stop)> {
-        let start = self.at;
         match self.peek() {
             Some(b'-' | b':') if !is_blank_or_end(self.peek_at(1)) => {}
             Some(b'-' | b':') | None => return Err(GiveUp),
             Some(byte) if is_in(&INDICATORS, byte) => return Err(GiveUp),
             Some(_) => {}
         }
+        self.plain_rest()
+    }
+
+    /// As [`Self::plain_block`], for a line of a scalar that any character may start.
+    pub(super) fn plain_rest(&mut self) -> Read<(usize, Stop)> {
+        let start = self.at;
         let stop = loop {
             self.skip_to(&BLOCK);
             match self.peek() {

@@ -1,4 +1,4 @@
-//! Quoted scalars on one line. In: a reader at the opening quote. Out: the node; the reader is behind the closing quote.
+//! Quoted scalars. In: a reader at the opening quote. Out: the node; the reader is behind the closing quote.
 
 use std::borrow::Cow;
 
@@ -6,38 +6,43 @@ use super::{GiveUp, Read, Reader};
 use crate::tree::Node;
 
 impl<'a> Reader<'a> {
-    /// The quoted scalar at the current position, and where it ends.
+    /// The quoted scalar at the current position, and how many lines it takes.
     pub(super) fn quoted(&mut self) -> Read<(Node<'a>, usize)> {
         let start = self.at;
-        let text = if self.peek() == Some(b'"') { self.double_quoted()? } else { self.single_quoted()? };
+        let (text, lines) =
+            if self.peek() == Some(b'"') { self.double_quoted()? } else { self.single_quoted()? };
         let end = self.at;
-        Ok((self.scalar_node(start, end, text, false)?, end))
+        Ok((self.scalar_node(start, end, text, false)?, lines))
     }
 
-    fn single_quoted(&mut self) -> Read<Cow<'a, str>> {
-        let start = self.at + 1;
-        let mut doubled = false;
+    fn single_quoted(&mut self) -> Read<(Cow<'a, str>, usize)> {
+        let mut start = self.at + 1;
+        let mut lines = 1;
+        let mut text: Option<String> = None;
         self.at = start;
         loop {
             let rest = self.bytes.get(self.at..).ok_or(GiveUp)?;
             self.at += memchr::memchr2(b'\'', b'\n', rest).ok_or(GiveUp)?;
+            let part = self.slice(start, self.at)?;
             if self.peek() == Some(b'\n') {
-                return Err(GiveUp);
+                lines += self.fold(text.get_or_insert_default(), part)?;
+            } else if self.peek_at(1) == Some(b'\'') {
+                let text = text.get_or_insert_default();
+                text.push_str(part);
+                text.push('\'');
+                self.at += 2;
+            } else {
+                self.at += 1;
+                return Ok((joined(text, part), lines));
             }
-            if self.peek_at(1) != Some(b'\'') {
-                break;
-            }
-            doubled = true;
-            self.at += 2;
+            start = self.at;
         }
-        let text = self.slice(start, self.at)?;
-        self.at += 1;
-        Ok(if doubled { Cow::Owned(text.replace("''", "'")) } else { Cow::Borrowed(text) })
     }
 
-    fn double_quoted(&mut self) -> Read<Cow<'a, str>> {
+    fn double_quoted(&mut self) -> Read<(Cow<'a, str>, usize)> {
         let mut start = self.at + 1;
-        let mut text = String::new();
+        let mut lines = 1;
+        let mut text: Option<String> = None;
         self.at = start;
         loop {
             let rest = self.bytes.get(self.at..).ok_or(GiveUp)?;
@@ -46,19 +51,57 @@ impl<'a> Reader<'a> {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    if text.is_empty() {
-                        return Ok(Cow::Borrowed(part));
-                    }
-                    text.push_str(part);
-                    return Ok(Cow::Owned(text));
+                    return Ok((joined(text, part), lines));
                 }
                 Some(b'\\') => {
+                    let text = text.get_or_insert_default();
                     text.push_str(part);
                     self.at += 1;
-                    text.push(self.escape()?);
-                    start = self.at;
+                    if matches!(self.peek(), Some(b'\n' | b'\r')) {
+                        // The line break is escaped, and with it the blanks that follow.
+                        lines += self.line_breaks(text)?;
+                    } else {
+                        text.push(self.escape()?);
+                    }
                 }
-                _ => return Err(GiveUp),
+                _ => lines += self.fold(text.get_or_insert_default(), part)?,
+            }
+            start = self.at;
+        }
+    }
+
+    /// Ends a line of a quoted scalar, of which `part` is not yet in `text`: the blanks around its end become one, and
+    /// each blank line a line break. Returns how many lines were ended; the reader is at the next one's first character.
+    fn fold(&mut self, text: &mut String, part: &str) -> Read<usize> {
+        // A blank that an escape stands for is not one at the end of the line, so only `part` is trimmed.
+        text.push_str(part.trim_ascii_end());
+        let before = text.len();
+        let breaks = self.line_breaks(text)?;
+        if text.len() == before {
+            text.push(' ');
+        }
+        Ok(breaks)
+    }
+
+    /// Skips line breaks and the blanks around them; each behind the first is one of the text's. Returns how many there
+    /// are.
+    fn line_breaks(&mut self, text: &mut String) -> Read<usize> {
+        let mut breaks = 0;
+        loop {
+            match self.peek() {
+                Some(b'\n') => {
+                    breaks += 1;
+                    self.at += 1;
+                    if self.peek().is_some_and(|byte| self.is_marker(byte)) {
+                        return Err(GiveUp);
+                    }
+                    if breaks > 1 {
+                        text.push('\n');
+                    }
+                }
+                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                Some(_) => return Ok(breaks),
+                None => return Err(GiveUp),
             }
         }
     }
@@ -115,5 +158,15 @@ impl<'a> Reader<'a> {
         }
         self.at += digits;
         u32::from_str_radix(text, 16).map_err(|_| GiveUp)
+    }
+}
+
+fn joined<'a>(text: Option<String>, part: &'a str) -> Cow<'a, str> {
+    match text {
+        None => Cow::Borrowed(part),
+        Some(mut text) => {
+            text.push_str(part);
+            Cow::Owned(text)
+        }
     }
 }

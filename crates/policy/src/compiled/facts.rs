@@ -18,6 +18,8 @@ const API_SERVER_SERVICE: (&str, &str) = ("default", "kubernetes");
 pub(super) struct Facts {
     unknown_v4: IpSet,
     unknown_v6: IpSet,
+    unknown_node_v4: IpSet,
+    unknown_node_v6: IpSet,
     pod_networks: IpSet,
     services: IpSet,
     singles: FxHashMap<IpAddr, u32>,
@@ -32,6 +34,8 @@ impl Facts {
         let mut facts = Self {
             unknown_v4: cluster.unknown_pod_addresses(Family::V4),
             unknown_v6: cluster.unknown_pod_addresses(Family::V6),
+            unknown_node_v4: cluster.unknown_node_addresses(Family::V4),
+            unknown_node_v6: cluster.unknown_node_addresses(Family::V6),
             pod_networks: cluster.pod_networks(),
             services: service_addresses(cluster),
             api_servers: api_servers(cluster),
@@ -74,6 +78,14 @@ impl Facts {
         match family {
             Family::V4 => &self.unknown_v4,
             Family::V6 => &self.unknown_v6,
+        }
+    }
+
+    /// Where a node without a known address of the family can be.
+    pub(super) fn unknown_node_addresses(&self, family: Family) -> &IpSet {
+        match family {
+            Family::V4 => &self.unknown_node_v4,
+            Family::V6 => &self.unknown_node_v6,
         }
     }
 

@@ -160,31 +160,37 @@ impl Matcher {
 
     /// The shapes that it selects, ascending.
     fn select(&self, shapes: &Shapes, cluster: &Cluster) -> Vec<ShapeId> {
-        let pods = |id: &ShapeId| shapes.get(*id).is_some_and(|shape| self.selects_pods(shape));
-        if let Some(namespaces) = self.candidate_namespaces() {
-            let selected = namespaces.iter().filter(|name| self.selects_namespace(name, cluster));
-            let candidates = selected.flat_map(|name| shapes.in_namespace(name).iter().copied());
-            let mut found: Vec<ShapeId> = candidates.filter(pods).collect();
-            found.sort_unstable();
-            return found;
-        }
-        let selected: Vec<bool> =
-            shapes.namespaces().iter().map(|name| self.selects_namespace(name, cluster)).collect();
-        let keep = |id: &ShapeId| {
-            let namespace = shapes.namespace_of(*id).and_then(|namespace| selected.get(namespace as usize));
-            namespace == Some(&true) && pods(id)
-        };
-        let by_label = self.conditions.iter().find_map(|c| match (&c.subject, c.only_values()) {
-            (Subject::Pod(key), Some(values)) => Some((key, values)),
+        // The shortest list that holds all it can select: by a label's values, or by the namespaces that it names.
+        let by_labels = self.conditions.iter().filter_map(|c| match (&c.subject, c.only_values()) {
+            (Subject::Pod(key), Some(values)) => {
+                Some(values.iter().map(|value| shapes.with_label(key, value)).collect::<Vec<_>>())
+            }
             _ => None,
         });
-        if let Some((key, values)) = by_label {
-            let candidates = values.iter().flat_map(|value| shapes.with_label(key, value).iter().copied());
-            let mut found: Vec<ShapeId> = candidates.filter(keep).collect();
-            found.sort_unstable();
-            return found;
+        let namespaces = self.candidate_namespaces();
+        let by_namespace =
+            namespaces.map(|names| names.iter().map(|name| shapes.in_namespace(name)).collect());
+        let lists = by_labels
+            .chain(by_namespace)
+            .min_by_key(|lists| lists.iter().map(|list| list.len()).sum::<usize>());
+        let mut selected: Vec<Option<bool>> = vec![None; shapes.namespaces().len()];
+        let mut keep = |id: &ShapeId| {
+            let (Some(shape), Some(namespace)) = (shapes.get(*id), shapes.namespace_of(*id)) else {
+                return false;
+            };
+            let Some(known) = selected.get_mut(namespace as usize) else { return false };
+            *known.get_or_insert_with(|| self.selects_namespace(&shape.namespace, cluster))
+                && self.selects_pods(shape)
+        };
+        match lists {
+            None => shapes.iter().map(|(id, _)| id).filter(&mut keep).collect(),
+            Some(lists) => {
+                let mut found: Vec<ShapeId> =
+                    lists.into_iter().flatten().copied().filter(&mut keep).collect();
+                found.sort_unstable();
+                found
+            }
         }
-        shapes.iter().map(|(id, _)| id).filter(keep).collect()
     }
 }
 

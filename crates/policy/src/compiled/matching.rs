@@ -101,15 +101,23 @@ pub(super) fn own_node(subject: &Pod, other: &End<'_>) -> Match {
 impl Context<'_> {
     /// Whether one of the rule's peers is the other end.
     pub(super) fn peers(&self, rule: &Rule, other: &End<'_>) -> Match {
-        let Some(peers) = &rule.peers else { return self.requires(rule, other) };
-        let matched = peers.iter().fold(Match::No, |so_far, peer| so_far.or(|| self.peer(&peer.what, other)));
-        matched.and(|| self.requires(rule, other))
+        let Some(peers) = &rule.peers else { return Match::Yes };
+        peers.iter().fold(Match::No, |so_far, peer| so_far.or(|| self.peer_of(rule, peer, other)))
+    }
+
+    /// Whether a peer of a rule is the other end.
+    fn peer_of(&self, rule: &Rule, peer: &Peer, other: &End<'_>) -> Match {
+        let matched = self.peer(&peer.what, other);
+        match peer.what {
+            PeerMatch::Pods(_) | PeerMatch::Reserved(_) => matched.and(|| self.requires(rule, other)),
+            _ => matched,
+        }
     }
 
     /// Where the first matching peer is written: one that certainly matches before one that may.
     pub(super) fn peer_origin(&self, rule: &Rule, other: &End<'_>) -> Origin {
         let peers: &[Peer] = rule.peers.as_deref().unwrap_or(&[]);
-        let rank = |peer: &&Peer| match self.peer(&peer.what, other) {
+        let rank = |peer: &&Peer| match self.peer_of(rule, peer, other) {
             Match::Yes => 0,
             Match::Perhaps(_) => 1,
             Match::No => 2,
@@ -118,16 +126,16 @@ impl Context<'_> {
     }
 
     fn requires(&self, rule: &Rule, other: &End<'_>) -> Match {
-        let met = rule.requires.iter().all(|matcher| {
-            other.plain_pod().is_some_and(|(_, shape)| self.matchers.selects(*matcher, shape))
+        let met = rule.requires.iter().all(|required| {
+            other.plain_pod().is_some_and(|(_, shape)| self.matchers.selects(required.id, shape))
         });
         met.into()
     }
 
     pub(super) fn peer(&self, what: &PeerMatch, other: &End<'_>) -> Match {
         match what {
-            PeerMatch::Pods(matcher) => {
-                other.plain_pod().is_some_and(|(_, shape)| self.matchers.selects(*matcher, shape)).into()
+            PeerMatch::Pods(selection) => {
+                other.plain_pod().is_some_and(|(_, shape)| self.matchers.selects(selection.id, shape)).into()
             }
             PeerMatch::Block(block) => self.block(block, other),
             PeerMatch::World(block) if other.is_world() => self.block(block, other),
@@ -195,7 +203,8 @@ impl Context<'_> {
                 let known =
                     addresses.fold(IpSet::empty(), |set, address| set.union(&IpSet::single(*address)));
                 let known = known.only(self.family);
-                let possible = if known.is_empty() { IpSet::family(self.family) } else { known };
+                let unknown = || self.facts.unknown_node_addresses(self.family).clone();
+                let possible = if known.is_empty() { unknown() } else { known };
                 let name = pod.node.clone().unwrap_or_else(|| pod_name(pod));
                 within(&possible, Missing::NodeAddress(name))
             }

@@ -10,7 +10,7 @@ use ringfence_model::{
 };
 
 use super::{
-    matcher::{Condition, MatcherId, Subject, namespace_labels},
+    matcher::{Condition, Matcher, Subject, namespace_labels},
     matching::{Context, End, ports},
     rule::{Block, Peer, PeerMatch, PortEntry, Rule, RuleSet},
     shape::Shape,
@@ -40,7 +40,7 @@ pub(super) fn near_miss(context: &Context<'_>, set: &RuleSet, asked: &Asked<'_>)
     for rule in &set.allow {
         let port = usize::from(ports(rule, asked.protocol, asked.port, asked.to, asked.request) == Match::No);
         let required: usize =
-            rule.requires.iter().map(|matcher| pod_gaps(context, *matcher, seen).count()).sum();
+            rule.requires.iter().map(|required| pod_gaps(&required.written, seen).count()).sum();
         let candidates: &mut dyn Iterator<Item = (Option<&Peer>, usize)> = match rule.peers.as_deref() {
             None => &mut std::iter::once((None, 0)),
             Some([]) => &mut std::iter::once((None, 1)),
@@ -49,7 +49,8 @@ pub(super) fn near_miss(context: &Context<'_>, set: &RuleSet, asked: &Asked<'_>)
                 .map(|peer| (Some(peer), peer_distance(context, &peer.what, asked.other, seen))),
         };
         for (peer, gaps) in candidates {
-            let distance = port + required + gaps;
+            let selected = peer.is_some_and(|peer| matches!(peer.what, PeerMatch::Pods(_)));
+            let distance = port + gaps + if selected { required } else { 0 };
             if distance > 0 && nearest.is_none_or(|(fewest, ..)| distance < fewest) {
                 nearest = Some((distance, rule, peer));
             }
@@ -61,7 +62,9 @@ pub(super) fn near_miss(context: &Context<'_>, set: &RuleSet, asked: &Asked<'_>)
         (None, Some([])) => vec![Mismatch::NoPeer],
         _ => Vec::new(),
     };
-    mismatches.extend(rule.requires.iter().flat_map(|matcher| pod_mismatches(context, *matcher, seen)));
+    let required =
+        rule.requires.iter().filter(|_| peer.is_some_and(|p| matches!(p.what, PeerMatch::Pods(_))));
+    mismatches.extend(required.flat_map(|required| pod_mismatches(&required.written, seen)));
     mismatches.extend(port_mismatches(rule, asked));
     let origin = peer.map_or(rule.origin, |peer| peer.origin);
     Some(Reason::NearMiss(NearMiss { rule: rule.reference(origin), mismatches }))
@@ -70,7 +73,7 @@ pub(super) fn near_miss(context: &Context<'_>, set: &RuleSet, asked: &Asked<'_>)
 /// How many reasons there are why a peer is not the other end.
 fn peer_distance(context: &Context<'_>, what: &PeerMatch, other: &End<'_>, seen: Seen<'_>) -> usize {
     match what {
-        PeerMatch::Pods(matcher) => pod_gaps(context, *matcher, seen).count(),
+        PeerMatch::Pods(selection) => pod_gaps(&selection.written, seen).count(),
         what => usize::from(context.peer(what, other) == Match::No),
     }
 }
@@ -86,7 +89,7 @@ fn peer_mismatches(
     }
     let kind = |kind| vec![Mismatch::PeerKind(kind)];
     match what {
-        PeerMatch::Pods(matcher) => pod_mismatches(context, *matcher, seen),
+        PeerMatch::Pods(selection) => pod_mismatches(&selection.written, seen),
         PeerMatch::Block(block) if !block.matches_cluster && matches!(other, End::Pod(..)) => {
             kind("addresses outside the cluster")
         }
@@ -124,24 +127,19 @@ enum Gap<'a> {
     Label(&'a Condition, Option<&'a Text>),
 }
 
-fn pod_gaps<'a>(
-    context: &Context<'a>,
-    matcher: MatcherId,
-    seen: Seen<'a>,
-) -> impl Iterator<Item = Gap<'a>> + use<'a> {
+fn pod_gaps<'a>(matcher: &'a Matcher, seen: Seen<'a>) -> impl Iterator<Item = Gap<'a>> {
     let no_pod = seen.is_none().then_some(Gap::NoPod);
-    let gaps =
-        seen.zip(context.matchers.get(matcher)).into_iter().flat_map(|((shape, namespace), matcher)| {
-            let elsewhere =
-                matcher.namespace.as_ref().filter(|only| **only != shape.namespace).map(Gap::Namespace);
-            let failing =
-                matcher.conditions.iter().filter(move |condition| !condition.holds_for(shape, namespace));
-            elsewhere.into_iter().chain(failing.map(move |c| Gap::Label(c, c.actual(shape, namespace))))
-        });
+    let gaps = seen.into_iter().flat_map(move |(shape, namespace)| {
+        let elsewhere =
+            matcher.namespace.as_ref().filter(|only| **only != shape.namespace).map(Gap::Namespace);
+        let failing =
+            matcher.conditions.iter().filter(move |condition| !condition.holds_for(shape, namespace));
+        elsewhere.into_iter().chain(failing.map(move |c| Gap::Label(c, c.actual(shape, namespace))))
+    });
     no_pod.into_iter().chain(gaps)
 }
 
-fn pod_mismatches(context: &Context<'_>, matcher: MatcherId, seen: Seen<'_>) -> Vec<Mismatch> {
+fn pod_mismatches(matcher: &Matcher, seen: Seen<'_>) -> Vec<Mismatch> {
     let write = |gap: Gap<'_>| match gap {
         Gap::NoPod => Mismatch::PeerKind("pods"),
         Gap::Namespace(only) => Mismatch::OtherNamespace(only.clone()),
@@ -153,7 +151,7 @@ fn pod_mismatches(context: &Context<'_>, matcher: MatcherId, seen: Seen<'_>) -> 
             }
         }
     };
-    pod_gaps(context, matcher, seen).map(write).collect()
+    pod_gaps(matcher, seen).map(write).collect()
 }
 
 fn label_mismatch(condition: &Condition, actual: Option<&Text>) -> LabelMismatch {

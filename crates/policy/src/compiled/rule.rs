@@ -8,14 +8,14 @@ use ringfence_model::{
     address::IpSet,
     cilium::{Entity, FqdnMatch, L7Match},
     label::Selector,
-    network_policy::PolicyMeta,
+    network_policy::{PolicyKind, PolicyMeta},
     origin::Origin,
     port::{PortSpec, Protocol},
     tier::Action,
     verdict::{Direction, RuleRef},
 };
 
-use super::matcher::MatcherId;
+use super::matcher::{Matcher, MatcherId};
 
 /// A network that rules name, with what it means for a pod whose address is not known.
 #[derive(Clone, Debug)]
@@ -28,11 +28,20 @@ pub(super) struct Block {
     pub(super) matches_cluster: bool,
 }
 
+/// A selector of pods in a rule.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    /// The matcher, shared by all selectors that say the same.
+    pub(super) id: MatcherId,
+    /// The selector as this rule has it: where its conditions are written is not shared.
+    pub(super) written: Arc<Matcher>,
+}
+
 /// What one peer of a rule selects.
 #[derive(Clone, Debug)]
 pub(super) enum PeerMatch {
     /// Pods (never host-network ones).
-    Pods(MatcherId),
+    Pods(Selection),
     /// Addresses; those of pods and nodes if the block says so.
     Block(Block),
     /// Addresses outside the cluster only.
@@ -101,8 +110,8 @@ pub(super) struct Rule {
     pub(super) origin: Origin,
     /// Nothing means every end; an empty list means no end.
     pub(super) peers: Option<Vec<Peer>>,
-    /// Matchers that a pod must meet beside a peer (`fromRequires`, `toRequires`).
-    pub(super) requires: Vec<MatcherId>,
+    /// What a pod that an endpoint selector selects must meet too (Cilium's `fromRequires`, `toRequires`).
+    pub(super) requires: Vec<Selection>,
     /// Empty means every port of every protocol.
     pub(super) ports: Vec<PortEntry>,
 }
@@ -215,6 +224,8 @@ impl RuleSet {
             }
             open = Some((part.layer, part.priority));
         }
+        require(&mut set.deny);
+        require(&mut set.allow);
         set
     }
 
@@ -222,5 +233,17 @@ impl RuleSet {
     pub(super) fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
         let tier = |levels| <[Level]>::iter(levels).flatten().flatten();
         tier(&self.admin).chain(&self.deny).chain(&self.allow).chain(tier(&self.baseline))
+    }
+}
+
+/// In Cilium, what one rule requires of the pods that it selects, every rule for the same subject and direction does
+/// (docs.cilium.io, "Endpoints Based", fromRequires).
+fn require(rules: &mut [Arc<Rule>]) {
+    let all: Vec<Selection> = rules.iter().flat_map(|rule| rule.requires.iter().cloned()).collect();
+    if all.is_empty() {
+        return;
+    }
+    for rule in rules.iter_mut().filter(|rule| rule.policy.kind != PolicyKind::NetworkPolicy) {
+        *rule = Arc::new(Rule { requires: all.clone(), ..Rule::clone(rule) });
     }
 }

@@ -47,10 +47,15 @@ fn spec(dice: &mut Dice, cluster: &Cluster, namespace: Option<&Text>) -> CiliumS
     } else {
         CiliumSubject::Endpoints(sourced_selector(dice, cluster, false))
     };
+    let of_nodes = matches!(subject, CiliumSubject::Nodes(_));
     let side = |dice: &mut Dice, egress: bool| -> (Vec<CiliumRule>, Vec<CiliumRule>, bool) {
         let (mut allow, mut deny) = (Vec::new(), Vec::new());
         if dice.chance(65) {
             allow = dice.several(0, 3, |dice| rule(dice, cluster, namespace, egress, false));
+        }
+        if of_nodes {
+            // Cilium refuses layer 7 for the host firewall.
+            allow.iter_mut().flat_map(|rule| &mut rule.ports).for_each(|ports| ports.l7.clear());
         }
         if dice.chance(20) {
             deny = dice.several(0, 2, |dice| rule(dice, cluster, namespace, egress, true));
@@ -139,6 +144,8 @@ fn rule(
         4 => (Vec::new(), dice.several(1, 2, icmp)),
         _ => (dice.several(1, 2, |dice| port_rule(dice, egress, deny)), Vec::new()),
     };
+    // A rule that says nothing is for nobody: it only isolates.
+    let peers = if ports.is_empty() && icmps.is_empty() { peers.or(Some(Vec::new())) } else { peers };
     CiliumRule { peers, requires, ports, icmps, origin: dice.origin() }
 }
 
@@ -200,7 +207,10 @@ fn service(dice: &mut Dice, cluster: &Cluster, namespace: Option<&Text>) -> Serv
             .unwrap_or_else(|| (namespace.cloned().unwrap_or_else(|| "alpha".into()), "unheard-of".into()));
         return ServiceRef::Named { namespace, name };
     }
-    let selector = parts::pod_selector(dice);
+    let mut selector = parts::pod_selector(dice);
+    while selector.is_empty() {
+        selector = parts::pod_selector(dice);
+    }
     ServiceRef::Selected { namespace: dice.chance(50).then(|| parts::a_namespace(dice, cluster)), selector }
 }
 

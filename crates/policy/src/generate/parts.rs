@@ -150,9 +150,8 @@ pub(super) fn network(dice: &mut Dice, cluster: &Cluster) -> IpNet {
         Some(address) if dice.chance(40) => {
             let prefix =
                 if address.is_ipv4() { dice.pick(&[32, 31, 28, 24]) } else { dice.pick(&[128, 127, 64]) };
-            let net = IpNet::new(address, prefix).unwrap_or_else(|_| IpNet::from(address));
-            // Host bits that the network does not count are accepted by the API.
-            if dice.chance(80) { net.trunc() } else { net }
+            // Decoders leave out the bits beyond the prefix.
+            IpNet::new(address, prefix).unwrap_or_else(|_| IpNet::from(address)).trunc()
         }
         _ => dice.pick(&fixed).parse().unwrap_or_else(|_| IpNet::from(IpAddr::from([203, 0, 113, 7]))),
     }
@@ -166,7 +165,7 @@ pub(super) fn block(dice: &mut Dice, cluster: &Cluster) -> (IpNet, Vec<IpNet>) {
         let pool: Vec<IpNet> = (0..12)
             .map(|_| network(dice, cluster))
             .chain(cidr.subnets(cidr.prefix_len() + 1).into_iter().flatten())
-            .filter(|net| cidr.trunc().contains(&net.trunc()) && net.prefix_len() > cidr.prefix_len())
+            .filter(|net| cidr.contains(net) && net.prefix_len() > cidr.prefix_len())
             .collect();
         except.extend(dice.maybe_pick(&pool));
         if dice.chance(40) {

@@ -20,6 +20,7 @@ pub fn shrink(
     mut flow: Flow,
     still_fails: impl Fn(&Cluster, &Flow) -> bool,
 ) -> (Cluster, Flow) {
+    let still_fails = |cluster: &Cluster, flow: &Flow| decodable(cluster) && still_fails(cluster, flow);
     loop {
         let mut smaller = false;
         // What comes earlier takes more away.
@@ -53,6 +54,16 @@ pub fn shrink(
             return (cluster, flow);
         }
     }
+}
+
+/// Whether manifests can say it: a Cilium rule that says nothing at all is for nobody, not for everybody, and the
+/// selector of a workload may not be empty.
+fn decodable(cluster: &Cluster) -> bool {
+    let mut rules = (cluster.cilium_policies.iter().flat_map(|policy| &policy.specs))
+        .flat_map(|spec| [&spec.ingress, &spec.ingress_deny, &spec.egress, &spec.egress_deny])
+        .flatten();
+    rules.all(|rule| rule.peers.is_some() || !rule.ports.is_empty() || !rule.icmps.is_empty())
+        && !cluster.pods.iter().any(|pod| pod.stand_in && pod.labels.is_empty())
 }
 
 /// Tries to take each item out of a list that `list` finds in the cluster: all, then halves, then one by one.

@@ -55,7 +55,8 @@ fn rule(dice: &mut Dice, cluster: &Cluster, kind: PolicyKind, egress: bool) -> T
         PolicyKind::BaselineAdminNetworkPolicy => dice.pick(&[Action::Accept, Action::Deny]),
         _ => dice.pick(&[Action::Accept, Action::Deny, Action::Pass]),
     };
-    let domains = egress && kind != PolicyKind::BaselineAdminNetworkPolicy;
+    // Decoders turn names in a rule that does not accept into an unknown peer.
+    let domains = egress && kind != PolicyKind::BaselineAdminNetworkPolicy && action == Action::Accept;
     let peers = dice.several(1, 3, |dice| peer(dice, cluster, egress, domains));
     // The API refuses named ports beside peers that have none.
     let pods_only = peers.iter().all(|peer| matches!(peer, TierPeer::Namespaces(..) | TierPeer::Pods { .. }));

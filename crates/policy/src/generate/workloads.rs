@@ -85,6 +85,7 @@ fn node(dice: &mut Dice, number: usize, families: &[Family], cidrs_known: bool) 
         // An ExternalIP, in the middle of a network that rules like to name.
         addresses.push(Ipv4Addr::new(203, 0, 113, u8::try_from(number + 120).unwrap_or(u8::MAX)).into());
     }
+    addresses.sort();
     let cidr = |family: &Family| {
         let prefix = if *family == Family::V4 { 24 } else { 48 };
         IpNet::new(pod_address(*family, number + 1, 0), prefix).ok()
@@ -105,7 +106,11 @@ fn workload(dice: &mut Dice, number: usize, families: &[Family], cluster: &mut C
     let kind = dice.pick(&[WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::Pod]);
     let stand_in = kind != WorkloadKind::Pod && dice.chance(30);
     let host_network = dice.chance(15);
-    let (labels, ports) = (parts::labels(dice, &parts::POD_KEYS), container_ports(dice));
+    let (mut labels, ports) = (parts::labels(dice, &parts::POD_KEYS), container_ports(dice));
+    if stand_in && labels.is_empty() {
+        // The selector of a workload may not be empty.
+        labels.insert("app", "a");
+    }
     let service_account: Text = if dice.chance(80) { "default".into() } else { "robot".into() };
     let id = WorkloadId(u32::try_from(cluster.workloads.len()).unwrap_or(u32::MAX));
     let count = if kind == WorkloadKind::Pod { 1 } else { dice.number(1, if stand_in { 2 } else { 3 }) };

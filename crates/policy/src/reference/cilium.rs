@@ -65,20 +65,41 @@ fn selects(context: &Context<'_>, policy: &CiliumPolicy, spec: &CiliumSpec) -> b
     }
 }
 
+fn list(spec: &CiliumSpec, direction: Direction, action: Action) -> &[CiliumRule] {
+    match (direction, action) {
+        (Direction::Ingress, Action::Deny) => &spec.ingress_deny,
+        (Direction::Ingress, _) => &spec.ingress,
+        (Direction::Egress, Action::Deny) => &spec.egress_deny,
+        (Direction::Egress, _) => &spec.egress,
+    }
+}
+
+/// Whether the other end meets what the rules that apply to the subject require of every selected endpoint: what one
+/// of them requires, all of them do (docs.cilium.io, "Endpoints Based", fromRequires).
+fn required(context: &Context<'_>, action: Action) -> Tree<Match> {
+    let mut all = Tree::known(true);
+    for policy in &context.cluster.cilium_policies {
+        for spec in policy.specs.iter().filter(|spec| selects(context, policy, spec)) {
+            for selector in list(spec, context.direction, action).iter().flat_map(|rule| &rule.requires) {
+                all = match context.other_pod() {
+                    Some(_) => all.and(&endpoints(context, &policy.meta, selector)),
+                    None => Tree::known(false),
+                };
+            }
+        }
+    }
+    all
+}
+
 fn rules(context: &Context<'_>, action: Action) -> Vec<Applied> {
     let mut all = Vec::new();
+    let required = required(context, action);
     for policy in &context.cluster.cilium_policies {
         // The rules of several specs are counted on, whether the specs select the subject or not.
         let mut index = 0;
         for spec in &policy.specs {
-            let list = match (context.direction, action) {
-                (Direction::Ingress, Action::Deny) => &spec.ingress_deny,
-                (Direction::Ingress, _) => &spec.ingress,
-                (Direction::Egress, Action::Deny) => &spec.egress_deny,
-                (Direction::Egress, _) => &spec.egress,
-            };
             let selected = selects(context, policy, spec);
-            for rule in list {
+            for rule in list(spec, context.direction, action) {
                 if selected {
                     let reference = RuleRef {
                         policy: Arc::clone(&policy.meta),
@@ -88,7 +109,7 @@ fn rules(context: &Context<'_>, action: Action) -> Vec<Applied> {
                         origin: rule.origin,
                         peer: Origin::NONE,
                     };
-                    all.push((reference, rule_matches(context, &policy.meta, rule, action)));
+                    all.push((reference, rule_matches(context, &policy.meta, rule, action, &required)));
                 }
                 index += 1;
             }
@@ -102,16 +123,16 @@ fn rule_matches(
     policy: &PolicyMeta,
     rule: &CiliumRule,
     action: Action,
+    required: &Tree<Match>,
 ) -> Tree<Match> {
     let peer = match &rule.peers {
         None => Tree::known(true),
-        Some(peers) => Tree::any(peers.iter().map(|peer| peer_matches(context, policy, peer))),
+        Some(peers) => Tree::any(peers.iter().map(|peer| match peer {
+            CiliumPeer::Endpoints(..) => peer_matches(context, policy, peer).and(required),
+            _ => peer_matches(context, policy, peer),
+        })),
     };
-    let required = (rule.requires.iter()).fold(peer, |all, selector| match context.other_pod() {
-        Some(_) => all.and(&endpoints(context, policy, selector)),
-        None => Tree::known(false),
-    });
-    required.and(&ports_match(context, rule, action))
+    peer.and(&ports_match(context, rule, action))
 }
 
 fn ports_match(context: &Context<'_>, rule: &CiliumRule, action: Action) -> Tree<Match> {

@@ -295,7 +295,7 @@ impl<'a> Context<'a> {
         let known = (node.iter().flat_map(|node| &node.addresses))
             .fold(IpSet::empty(), |all, address| all.union(&IpSet::single(*address)))
             .only(self.flow.family);
-        if known.is_empty() { IpSet::family(self.flow.family) } else { known }
+        if known.is_empty() { self.cluster.unknown_node_addresses(self.flow.family) } else { known }
     }
 }
 

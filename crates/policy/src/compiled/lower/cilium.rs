@@ -58,7 +58,7 @@ fn lower_spec(
                     .map(|peers| peers.iter().flat_map(|peer| lower_peer(lowering, policy, peer)).collect());
                 let requires = rule.requires.iter().map(|selector| {
                     let matcher = peer_matcher(policy, selector);
-                    lowering.matcher(matcher)
+                    lowering.selection(matcher)
                 });
                 Arc::new(Rule {
                     policy: policy.meta.clone(),
@@ -116,7 +116,7 @@ fn lower_peer(lowering: &mut Lowering<'_>, policy: &CiliumPolicy, peer: &CiliumP
             let peer = |what| Peer { what, origin: *origin };
             return match Reserved::of(selector) {
                 Some(reserved) => reserved.lower(lowering).map(peer).collect(),
-                None => vec![peer(PeerMatch::Pods(lowering.matcher(peer_matcher(policy, selector))))],
+                None => vec![peer(PeerMatch::Pods(lowering.selection(peer_matcher(policy, selector))))],
             };
         }
         CiliumPeer::Entity(entity, origin) => (PeerMatch::Entity(*entity), *origin),
@@ -247,7 +247,7 @@ impl<'a> Reserved<'a> {
         let pods = !self.never && self.entities.iter().all(|(entity, wanted)| of_pods(*entity) == *wanted);
         let conditions: Vec<Condition> =
             self.rest.iter().map(|one| Condition::new(subject(&one.key), one)).collect();
-        let pods = pods.then(|| PeerMatch::Pods(lowering.matcher(Matcher { namespace: None, conditions })));
+        let pods = pods.then(|| PeerMatch::Pods(lowering.selection(Matcher { namespace: None, conditions })));
         // Ends other than pods have no labels but their identity's.
         let others = !self.never && self.rest.iter().all(|one| one.holds(None));
         pods.into_iter().chain(others.then_some(PeerMatch::Reserved(self.entities)))

@@ -4,6 +4,8 @@ mod cilium;
 mod network_policy;
 mod tier;
 
+use std::sync::Arc;
+
 use ringfence_model::{
     cilium::CiliumPolicy,
     cluster::Cluster,
@@ -14,7 +16,7 @@ use ringfence_model::{
 
 use super::{
     matcher::{Matcher, MatcherId, Matchers},
-    rule::{Part, PortEntry, Protocols},
+    rule::{Part, PortEntry, Protocols, Selection},
     shape::Shapes,
 };
 
@@ -28,6 +30,12 @@ pub(super) struct Lowering<'a> {
 impl Lowering<'_> {
     fn matcher(&mut self, matcher: Matcher) -> MatcherId {
         self.matchers.intern(matcher, self.shapes, self.cluster)
+    }
+
+    /// A selector in a rule.
+    fn selection(&mut self, matcher: Matcher) -> Selection {
+        let written = Arc::new(matcher.clone());
+        Selection { id: self.matcher(matcher), written }
     }
 
     /// A NetworkPolicy.

@@ -69,7 +69,7 @@ fn lower_peer(lowering: &mut Lowering<'_>, policy: &NetworkPolicy, peer: &Networ
         NetworkPeer::Pods { namespace, pod, origin } => {
             let own = if namespace.is_none() { policy.meta.namespace.clone() } else { None };
             let matcher = Matcher::pods(own, namespace.as_ref(), pod.as_ref());
-            Peer { what: PeerMatch::Pods(lowering.matcher(matcher)), origin: *origin }
+            Peer { what: PeerMatch::Pods(lowering.selection(matcher)), origin: *origin }
         }
         NetworkPeer::IpBlock { cidr, except, origin } => {
             let block = Block {

@@ -79,10 +79,10 @@ fn lower_rule(
 fn lower_peer(lowering: &mut Lowering<'_>, action: Action, peer: &TierPeer) -> Vec<Peer> {
     let (what, origin) = match peer {
         TierPeer::Namespaces(namespaces, origin) => {
-            (PeerMatch::Pods(lowering.matcher(Matcher::pods(None, Some(namespaces), None))), *origin)
+            (PeerMatch::Pods(lowering.selection(Matcher::pods(None, Some(namespaces), None))), *origin)
         }
         TierPeer::Pods { namespace, pod, origin } => {
-            (PeerMatch::Pods(lowering.matcher(Matcher::pods(None, Some(namespace), Some(pod)))), *origin)
+            (PeerMatch::Pods(lowering.selection(Matcher::pods(None, Some(namespace), Some(pod)))), *origin)
         }
         TierPeer::Nodes(selector, origin) => (PeerMatch::Nodes(selector.clone()), *origin),
         // One peer: together the networks may hold every address that a pod can have. A near miss names the first.

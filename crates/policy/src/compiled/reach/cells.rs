@@ -47,6 +47,8 @@ struct Key {
 struct Variant {
     /// Where its addresses lie between the boundaries of all networks that rules name.
     addresses: Vec<(Family, usize)>,
+    /// Whether they are not known: then those of a host-network pod's node are only where it can be.
+    guessed: bool,
     /// Its container ports of the names that rules use.
     ports: Vec<(Text, Protocol, u16)>,
     /// For a host-network pod: which node selectors select its node, or why that is not known.
@@ -150,7 +152,7 @@ impl Lenses {
         let mut ports: Vec<_> = named.collect();
         ports.sort();
         ports.dedup();
-        Variant { addresses, ports, node: view, families }
+        Variant { addresses, guessed: pod.addresses.is_empty(), ports, node: view, families }
     }
 }
 

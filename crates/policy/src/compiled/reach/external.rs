@@ -9,7 +9,6 @@ use ringfence_model::{
     origin::Origin,
     port::Protocol,
     verdict::{Direction, Reason},
-    workload::PodId,
 };
 
 use super::{
@@ -30,9 +29,8 @@ use crate::{
 /// See [`super::Reach::external`].
 pub(super) fn permits(compiled: &Compiled, cell: &Cell, direction: Direction) -> Vec<(IpSet, Permit)> {
     let Some(subject) = compiled.pod_end(cell.representative) else { return Vec::new() };
-    let End::Pod(_, _, shape) = &subject else { return Vec::new() };
-    let unknown = |id: &PodId| compiled.cluster.pod(*id).is_some_and(|pod| pod.addresses.is_empty());
-    let families = if cell.pods.iter().any(unknown) { &Family::BOTH[..] } else { &cell.families };
+    let End::Pod(_, pod, shape) = &subject else { return Vec::new() };
+    let families = if pod.addresses.is_empty() { &Family::BOTH[..] } else { &cell.families };
     let everywhere =
         || families.iter().fold(IpSet::empty(), |set, family| set.union(&IpSet::family(*family)));
     let free = cell.host_network || !compiled.cluster.profile.enforces;

@@ -10,7 +10,7 @@ mod external;
 mod half;
 mod table;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ringfence_model::{
     address::{Family, IpSet},
@@ -66,12 +66,12 @@ impl Compiled {
             cells.cells.iter().flat_map(|cell| cell.families.iter().copied()).collect();
         families.sort_unstable();
         families.dedup();
-        let mut halves = Halves::default();
-        let tables = families.iter().map(|family| (*family, Tables::new(self, &cells, *family, &mut halves)));
+        let halves: Mutex<Halves> = Mutex::default();
+        let tables = families.iter().map(|family| (*family, Tables::new(self, &cells, *family, &halves)));
         Reach {
             compiled: self,
             families: tables.collect(),
-            halves,
+            halves: halves.into_inner().unwrap_or_else(PoisonError::into_inner),
             joined: RwLock::default(),
             cell_of_pod: cells.cell_of_pod,
             hosts: cells.hosts,
@@ -125,24 +125,19 @@ impl Reach<'_> {
     /// Calls back with every cell that a cell may open anything to, ascending, itself included.
     pub fn for_each_to(&self, from: CellId, mut f: impl FnMut(CellId, &Permit)) {
         let Some(source) = self.cells.get(from.0 as usize) else { return };
-        if let Some(targets) = self.few_targets(from) {
-            for to in targets {
-                let permit = self.permit(from, to);
-                if !permit.is_empty() {
-                    f(to, &permit);
-                }
-            }
-            return;
-        }
+        let few = self.few_targets(from);
+        let dense = few.is_none() && !source.host_network;
         let rows: Vec<Option<(Vec<HalfId>, Vec<HalfId>)>> = (self.families.iter())
             .map(|(family, tables)| {
-                source.families.contains(family).then(|| tables.row(from, source.variant))
+                let reached = dense && source.families.contains(family);
+                reached.then(|| tables.row(from, source.variant))
             })
             .collect();
+        let targets = few.unwrap_or_else(|| self.open_targets(from, source));
         let mut known: FxHashMap<[Option<(HalfId, HalfId)>; 2], Arc<Permit>> = FxHashMap::default();
-        for (at, target) in (0..).zip(&self.cells) {
-            let to = CellId(at);
-            if source.host_network || target.host_network {
+        for to in targets {
+            let Some(target) = self.cells.get(to.0 as usize) else { continue };
+            if !dense || target.host_network {
                 let permit = self.permit(from, to);
                 if !permit.is_empty() {
                     f(to, &permit);
@@ -156,11 +151,11 @@ impl Reach<'_> {
                 if !target.families.contains(family) {
                     continue;
                 }
-                let Some(out) = egress.get(at as usize).copied() else { continue };
+                let Some(out) = egress.get(to.0 as usize).copied() else { continue };
                 if out == HalfId::NOTHING {
                     continue;
                 }
-                let Some(incoming) = tables.ingress_context(to).and_then(|c| ingress.get(c)).copied() else {
+                let Some(incoming) = tables.ingress_table(to).and_then(|at| ingress.get(at)).copied() else {
                     continue;
                 };
                 if incoming != HalfId::NOTHING {
@@ -186,6 +181,21 @@ impl Reach<'_> {
         targets.sort_unstable();
         targets.dedup();
         Some(targets)
+    }
+
+    /// The cells that a source without restrictions of its own may open anything to, as far as their own rules go.
+    fn open_targets(&self, from: CellId, source: &Cell) -> Vec<CellId> {
+        if source.host_network {
+            let count = u32::try_from(self.cells.len()).unwrap_or(u32::MAX);
+            return (0..count).map(CellId).collect();
+        }
+        let mut targets = self.hosts.clone();
+        for (_, tables) in self.families.iter().filter(|(family, _)| source.families.contains(family)) {
+            tables.willing(from, source.variant, &mut targets);
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        targets
     }
 
     /// What a cell may open to addresses outside the cluster (egress), or they to it (ingress): disjoint sets of

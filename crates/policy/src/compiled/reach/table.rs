@@ -1,8 +1,9 @@
 //! What each policy set lets pass to every cell. In: cells. Out: per set and direction a default half and the cells
 //! that differ from it.
 
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rayon::prelude::*;
 use ringfence_model::{
     address::Family,
     cilium::Entity,
@@ -61,6 +62,13 @@ struct Table {
     hosts: FxHashMap<(CellId, Relation), HalfId>,
 }
 
+impl Table {
+    /// What it says about cells of a variant that no rule names.
+    fn default(&self, variant: u32) -> HalfId {
+        self.defaults.get(variant as usize).copied().unwrap_or(HalfId::NOTHING)
+    }
+}
+
 /// All tables of one family.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -69,9 +77,13 @@ pub(super) struct Tables {
     variant_of: Vec<u32>,
     /// By source cell: the ingress tables in which it is an exception.
     ingress_exceptions: Vec<Vec<(usize, HalfId)>>,
+    /// By ingress table: the cells that it is for.
+    cells_of_table: Vec<Vec<CellId>>,
+    /// By variant of the source: the ingress tables that do not deny everything by default.
+    open_by_default: Vec<Vec<usize>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Side {
     tables: Vec<Table>,
     /// By cell; nothing for host-network cells, which are no subjects.
@@ -79,10 +91,10 @@ struct Side {
 }
 
 impl Tables {
-    pub(super) fn new(compiled: &Compiled, cells: &Cells, family: Family, halves: &mut Halves) -> Self {
-        let mut selected = FxHashMap::default();
-        let egress = Side::new(compiled, cells, family, Direction::Egress, halves, &mut selected);
-        let ingress = Side::new(compiled, cells, family, Direction::Ingress, halves, &mut selected);
+    pub(super) fn new(compiled: &Compiled, cells: &Cells, family: Family, halves: &Mutex<Halves>) -> Self {
+        let selected = Selected::default();
+        let egress = Side::new(compiled, cells, family, Direction::Egress, halves, &selected);
+        let ingress = Side::new(compiled, cells, family, Direction::Ingress, halves, &selected);
         let mut ingress_exceptions = vec![Vec::new(); cells.cells.len()];
         for (at, table) in ingress.tables.iter().enumerate() {
             for (cell, half) in &table.exceptions {
@@ -91,11 +103,23 @@ impl Tables {
                 }
             }
         }
+        let mut cells_of_table = vec![Vec::new(); ingress.tables.len()];
+        for (cell, table) in (0..).zip(&ingress.table_of) {
+            if let Some(list) = table.and_then(|at| cells_of_table.get_mut(at)) {
+                list.push(CellId(cell));
+            }
+        }
+        let open = |variant: u32| {
+            let tables = ingress.tables.iter().enumerate();
+            tables.filter(|(_, table)| table.default(variant) != HalfId::NOTHING).map(|(at, _)| at).collect()
+        };
         Self {
+            open_by_default: (0..cells.variants).map(open).collect(),
             egress,
             ingress,
             variant_of: cells.cells.iter().map(|cell| cell.variant).collect(),
             ingress_exceptions,
+            cells_of_table,
         }
     }
 
@@ -123,7 +147,7 @@ impl Tables {
         if let Ok(at) = table.exceptions.binary_search_by_key(&other, |(cell, _)| *cell) {
             return table.exceptions.get(at).map_or(HalfId::NOTHING, |(_, half)| *half);
         }
-        table.defaults.get(variant as usize).copied().unwrap_or(HalfId::NOTHING)
+        table.default(variant)
     }
 
     /// For a source (not a host-network one): its egress half towards every cell, and the half of every ingress
@@ -131,20 +155,15 @@ impl Tables {
     pub(super) fn row(&self, from: CellId, variant: u32) -> (Vec<HalfId>, Vec<HalfId>) {
         let table = self.egress.table_of.get(from.0 as usize).copied().flatten();
         let table = table.and_then(|at| self.egress.tables.get(at));
-        let default_of = |variant: &u32| {
-            table.map_or(HalfId::EVERYTHING, |table| {
-                table.defaults.get(*variant as usize).copied().unwrap_or(HalfId::NOTHING)
-            })
-        };
+        let default_of = |variant: &u32| table.map_or(HalfId::EVERYTHING, |table| table.default(*variant));
         let mut egress: Vec<HalfId> = self.variant_of.iter().map(default_of).collect();
         for (cell, half) in table.into_iter().flat_map(|table| &table.exceptions) {
             if let Some(slot) = egress.get_mut(cell.0 as usize) {
                 *slot = *half;
             }
         }
-        let default =
-            |table: &Table| table.defaults.get(variant as usize).copied().unwrap_or(HalfId::NOTHING);
-        let mut ingress: Vec<HalfId> = self.ingress.tables.iter().map(default).collect();
+        let mut ingress: Vec<HalfId> =
+            self.ingress.tables.iter().map(|table| table.default(variant)).collect();
         for (at, half) in self.ingress_exceptions.get(from.0 as usize).into_iter().flatten() {
             if let Some(slot) = ingress.get_mut(*at) {
                 *slot = *half;
@@ -161,14 +180,24 @@ impl Tables {
         denies.then(|| table.exceptions.iter().map(|(cell, _)| *cell))
     }
 
+    /// Adds the cells whose ingress side may let a source in.
+    pub(super) fn willing(&self, from: CellId, variant: u32, targets: &mut Vec<CellId>) {
+        let by_default = self.open_by_default.get(variant as usize).into_iter().flatten().copied();
+        let named = self.ingress_exceptions.get(from.0 as usize).into_iter().flatten();
+        let named = named.filter(|(_, half)| *half != HalfId::NOTHING).map(|(at, _)| *at);
+        for table in by_default.chain(named) {
+            targets.extend(self.cells_of_table.get(table).into_iter().flatten());
+        }
+    }
+
     /// The ingress table of a cell.
-    pub(super) fn ingress_context(&self, cell: CellId) -> Option<usize> {
+    pub(super) fn ingress_table(&self, cell: CellId) -> Option<usize> {
         self.ingress.table_of.get(cell.0 as usize).copied().flatten()
     }
 }
 
 /// The cells that each matcher selects, found once.
-type Selected = FxHashMap<MatcherId, Rc<[CellId]>>;
+type Selected = Mutex<FxHashMap<MatcherId, Arc<[CellId]>>>;
 
 impl Side {
     fn new(
@@ -176,26 +205,25 @@ impl Side {
         cells: &Cells,
         family: Family,
         direction: Direction,
-        halves: &mut Halves,
-        selected: &mut Selected,
+        halves: &Mutex<Halves>,
+        selected: &Selected,
     ) -> Self {
-        let mut side = Self::default();
         let mut known: FxHashMap<(SetId, u32), usize> = FxHashMap::default();
+        let mut makers: Vec<Maker<'_>> = Vec::new();
+        let mut table_of = Vec::with_capacity(cells.cells.len());
         for cell in &cells.cells {
-            let table = subject_set(compiled, cell, direction).map(|(id, set)| {
+            table_of.push(subject_set(compiled, cell, direction).map(|(id, set)| {
                 // An ingress rule's named ports are the subject's own: cells of other variants need other tables.
                 let own_ports =
                     direction == Direction::Ingress && set.rules().any(|rule| rule.uses_named_ports());
                 let key = (id, if own_ports { cell.variant } else { u32::MAX });
                 *known.entry(key).or_insert_with(|| {
-                    let maker = Maker { compiled, cells, family, direction, set, subject: cell };
-                    side.tables.push(maker.table(halves, selected));
-                    side.tables.len() - 1
+                    makers.push(Maker { compiled, cells, family, direction, set, subject: cell });
+                    makers.len() - 1
                 })
-            });
-            side.table_of.push(table);
+            }));
         }
-        side
+        Self { tables: makers.par_iter().map(|maker| maker.table(halves, selected)).collect(), table_of }
     }
 }
 
@@ -224,7 +252,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn table(&self, halves: &mut Halves, selected: &mut Selected) -> Table {
+    fn table(&self, halves: &Mutex<Halves>, selected: &Selected) -> Table {
         if !self.compiled.cluster.profile.enforces {
             let defaults = vec![HalfId::EVERYTHING; self.cells.variants as usize];
             return Table { defaults, exceptions: Vec::new(), hosts: self.hosts(halves) };
@@ -250,7 +278,7 @@ impl Maker<'_> {
             if let Some(half) = known.get(&key) {
                 return *half;
             }
-            let half = halves.intern(self.half(&rules, &key.0, example));
+            let half = intern(halves, self.half(&rules, &key.0, example));
             known.insert(key, half);
             half
         };
@@ -275,23 +303,35 @@ impl Maker<'_> {
     }
 
     /// The cells (not host-network ones) that a rule's selectors certainly match; nothing means all of them.
-    fn touched(&self, rule: &Rule, selected: &mut Selected) -> Option<Rc<[CellId]>> {
-        let mut cells_of = |matcher: &MatcherId| -> Rc<[CellId]> {
-            let found = || self.cells.selected(self.compiled, *matcher).into();
-            selected.entry(*matcher).or_insert_with(found).clone()
+    fn touched(&self, rule: &Rule, selected: &Selected) -> Option<Arc<[CellId]>> {
+        let cells_of = |matcher: MatcherId| -> Arc<[CellId]> {
+            if let Some(known) = lock(selected).get(&matcher) {
+                return known.clone();
+            }
+            let found: Arc<[CellId]> = self.cells.selected(self.compiled, matcher).into();
+            lock(selected).insert(matcher, found.clone());
+            found
         };
         let plain = self.cells.plain();
-        let mut cells = match rule.peers.as_deref() {
+        let cells = match rule.peers.as_deref() {
             None => None,
-            Some([Peer { what: PeerMatch::Pods(matcher), .. }]) => Some(cells_of(matcher)),
+            Some([Peer { what: PeerMatch::Pods(selection), .. }]) if rule.requires.is_empty() => {
+                Some(cells_of(selection.id))
+            }
             Some(peers) => {
+                let required: Vec<_> = rule.requires.iter().map(|required| cells_of(required.id)).collect();
                 let mut cells = Vec::new();
                 let mut all = false;
                 for peer in peers {
                     match &peer.what {
-                        PeerMatch::Pods(matcher) => cells.extend_from_slice(&cells_of(matcher)),
+                        PeerMatch::Pods(selection) => {
+                            let selected = cells_of(selection.id);
+                            let meets =
+                                |cell: &&CellId| required.iter().all(|set| set.binary_search(cell).is_ok());
+                            cells.extend(selected.iter().filter(meets));
+                        }
                         PeerMatch::Services { pods, .. } => {
-                            pods.iter().for_each(|matcher| cells.extend_from_slice(&cells_of(matcher)));
+                            pods.iter().for_each(|matcher| cells.extend_from_slice(&cells_of(*matcher)));
                         }
                         PeerMatch::Entity(Entity::All | Entity::Cluster) => all = true,
                         _ => {}
@@ -302,15 +342,6 @@ impl Maker<'_> {
                 (!all).then(|| cells.into())
             }
         };
-        for matcher in &rule.requires {
-            let required = cells_of(matcher);
-            cells = Some(match cells {
-                None => required,
-                Some(cells) => {
-                    cells.iter().copied().filter(|cell| required.binary_search(cell).is_ok()).collect()
-                }
-            });
-        }
         cells.filter(|cells| cells.len() != plain)
     }
 
@@ -335,12 +366,11 @@ impl Maker<'_> {
     }
 
     /// The halves towards host-network cells.
-    fn hosts(&self, halves: &mut Halves) -> FxHashMap<(CellId, Relation), HalfId> {
+    fn hosts(&self, halves: &Mutex<Halves>) -> FxHashMap<(CellId, Relation), HalfId> {
         let mut hosts = FxHashMap::default();
         let rules: Vec<&Rule> = self.set.rules().map(|rule| &**rule).collect();
-        let host_cells = (0..).zip(&self.cells.cells).filter(|(_, cell)| cell.host_network);
         for (at, relation) in
-            host_cells.flat_map(|(at, _)| Relation::ALL.map(|relation| (CellId(at), relation)))
+            self.cells.hosts.iter().flat_map(|at| Relation::ALL.map(|relation| (*at, relation)))
         {
             let (Some(other), Some(subject)) =
                 (self.end(at), self.compiled.pod_end(self.subject.representative))
@@ -360,11 +390,11 @@ impl Maker<'_> {
                 protocol,
                 port,
             };
-            let to = probe(Protocol::Tcp, 1).to;
-            let half = Half::of(&rules.iter().copied(), to, |protocol, port| {
-                decide(self.set, &probe(protocol, port))
-            });
-            hosts.insert((at, relation), halves.intern(half));
+            let reference = probe(Protocol::Tcp, 1);
+            let relevant = rules.iter().copied().filter(|rule| reference.peers(rule) != Match::No);
+            let half =
+                Half::of(&relevant, reference.to, |protocol, port| decide(self.set, &probe(protocol, port)));
+            hosts.insert((at, relation), intern(halves, half));
         }
         hosts
     }
@@ -384,6 +414,14 @@ impl Maker<'_> {
         let representative = self.cells.cells.get(cell.0 as usize)?.representative;
         self.compiled.pod_end(representative)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn intern(halves: &Mutex<Halves>, half: Half) -> HalfId {
+    lock(halves).intern(half)
 }
 
 /// Whether a peer looks at a pod's address.
@@ -413,10 +451,6 @@ impl CellProbe<'_> {
             matched.iter().any(|at| rules.get(*at as usize).is_some_and(|known| std::ptr::eq(*known, rule)));
         if listed {
             return Match::Yes;
-        }
-        // With `requires`, what matches was found with the selectors.
-        if !rule.requires.is_empty() {
-            return Match::No;
         }
         let by_address = rule.peers.iter().flatten().filter(|peer| by_address(&peer.what));
         by_address.fold(Match::No, |so_far, peer| {

@@ -48,8 +48,13 @@ fn rule(rule: &CiliumRule, side: &str) -> Yaml {
     if let Some(peers) = &rule.peers {
         // Peers of one kind stand in one list; a list that lists nobody is one of endpoints.
         let mut lists: Vec<(String, Vec<Yaml>)> = Vec::new();
+        let plain = |one: &CiliumPeer| {
+            !matches!(one, CiliumPeer::Cidr { except, .. } if !except.is_empty())
+                && !matches!(one, CiliumPeer::Unresolved("cidrGroupRef", _))
+        };
+        let plain = peers.iter().all(plain);
         for one in peers {
-            let (key, value) = peer(one, side);
+            let (key, value) = peer(one, side, plain);
             match lists.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, list)) => list.push(value),
                 None => lists.push((key, vec![value])),
@@ -72,16 +77,17 @@ fn rule(rule: &CiliumRule, side: &str) -> Yaml {
         .with_any("icmps", Yaml::List(icmps))
 }
 
-/// The list that a peer stands in, and its entry.
-fn peer(peer: &CiliumPeer, side: &str) -> (String, Yaml) {
+/// The list that a peer stands in, and its entry. `plain` says that all networks of the rule are without exceptions;
+/// else all stand in the list of those that may have some.
+fn peer(peer: &CiliumPeer, side: &str, plain: bool) -> (String, Yaml) {
     let (list, entry) = match peer {
         CiliumPeer::Endpoints(endpoints, _) => ("Endpoints", selector(endpoints)),
         CiliumPeer::Entity(entity, _) => ("Entities", entity.as_str().into()),
-        CiliumPeer::Cidr { cidr, except, .. } if except.is_empty() => ("CIDR", cidr.to_string().into()),
+        CiliumPeer::Cidr { cidr, .. } if plain => ("CIDR", cidr.to_string().into()),
         CiliumPeer::Cidr { cidr, except, .. } => (
             "CIDRSet",
             Yaml::one("cidr", cidr.to_string())
-                .with("except", Yaml::list(except, |net| net.to_string().into())),
+                .with_any("except", Yaml::list(except, |net| net.to_string().into())),
         ),
         CiliumPeer::Service(service, _) => ("Services", service_peer(service)),
         CiliumPeer::Fqdn(name, _) => ("FQDNs", fqdn(name)),

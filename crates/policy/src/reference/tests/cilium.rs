@@ -241,13 +241,13 @@ fn a_rule_with_icmp_types_is_about_them_alone() {
 }
 
 #[test]
-fn what_a_rule_requires_must_hold_beside_its_peers() {
-    let with = |pairs| {
-        let requires = vec![selector(pairs)];
-        let rule = CiliumRule { requires, ..rule(vec![entity(Entity::All)]) };
-        policy(None, vec![rule], Vec::new())
+fn what_a_rule_requires_every_rule_for_the_subject_requires() {
+    let with = |required, peer| {
+        let requiring = CiliumRule { requires: vec![selector(required)], ..rule(Vec::new()) };
+        policy(None, vec![rule(vec![peer]), requiring], Vec::new())
     };
-    assert_eq!(side(with(&[("app", "server")]), SERVER).outcome, Outcome::Allow);
-    assert_eq!(side(with(&[("app", "other")]), SERVER).outcome, Outcome::Deny);
-    assert_eq!(side(with(&[]), address("203.0.113.7")).outcome, Outcome::Deny);
+    let everyone = || CiliumPeer::Endpoints(selector(&[]), Origin::NONE);
+    assert_eq!(side(with(&[("app", "server")], everyone()), SERVER).outcome, Outcome::Allow);
+    assert_eq!(side(with(&[("app", "other")], everyone()), SERVER).outcome, Outcome::Deny);
+    assert_eq!(side(with(&[("app", "other")], entity(Entity::All)), SERVER).outcome, Outcome::Allow);
 }
