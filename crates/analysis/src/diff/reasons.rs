@@ -18,6 +18,10 @@ use rustc_hash::FxHashMap;
 use super::{Both, ends::Pair, gained};
 use crate::connections::Map;
 
+/// So many pairs of kinds of workloads are explained. A difference with more of them (no policy is left, say) has one
+/// cause, which the first ones show; the reasons of all would fill the memory.
+const MOST_EXPLAINED: usize = 20_000;
+
 /// Which of the two states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -110,7 +114,12 @@ impl<'b, 'a> Reasons<'b, 'a> {
             let new = Sample::of(&both.new, pods(&both.new, from.new), pods(&both.new, to.new));
             explain(&old, &new, before, after)
         };
-        self.known.entry(key).or_insert_with(made).clone()
+        let full = self.known.len() >= MOST_EXPLAINED;
+        match self.known.get(&key) {
+            Some(known) => known.clone(),
+            None if full => Arc::default(),
+            None => self.known.entry(key).or_insert_with(made).clone(),
+        }
     }
 
     /// Why the connections between a workload and addresses outside changed.

@@ -62,7 +62,10 @@ impl Report {
                     Arc::as_ptr(&change.after).cast(),
                     Arc::as_ptr(&change.because).cast(),
                 ];
-                let slot = *said.entry(shared).or_insert_with(|| lines.slot(facts(change)));
+                let slot = *said.entry(shared).or_insert_with(|| {
+                    let facts = facts(change);
+                    lines.slot(if self.is_long() { Facts { why: Vec::new(), ..facts } } else { facts })
+                });
                 match &change.to {
                     End::Workload(to) => lines.inside(slot, *to),
                     End::Outside(addresses) => lines.outside(slot, self.outside.say(addresses)),
@@ -76,6 +79,13 @@ impl Report {
         gathering.finish()
     }
 
+    /// Whether there are so many changes that people cannot read the reasons of all: their places differ, and nothing
+    /// could be summed up.
+    fn is_long(&self) -> bool {
+        const LONG: usize = 2000;
+        self.diff.changes.len() > LONG
+    }
+
     /// `2 connections opened, 1 cut, 0 changed`.
     fn summary(&self) -> String {
         if self.diff.changes.is_empty() {
@@ -83,7 +93,8 @@ impl Report {
         }
         let opened = self.of_kind(Kind::Opened).count();
         let (cut, changed) = (self.of_kind(Kind::Cut).count(), self.of_kind(Kind::Changed).count());
-        format!("{} opened, {cut} cut, {changed} changed", words::count(opened, "connection"))
+        let without = if self.is_long() { " (too many to list the reasons here)" } else { "" };
+        format!("{} opened, {cut} cut, {changed} changed{without}", words::count(opened, "connection"))
     }
 
     /// The labels of some workloads.
