@@ -99,16 +99,16 @@ impl<'a> Map<'a> {
         &self.units
     }
 
-    /// Pods that stand for all pods of the unit at a position: at most two of each cell.
+    /// Pods that stand for all pods of the unit at a position: at most so many of each cell.
     #[must_use]
-    pub fn samples(&self, unit: usize) -> Vec<PodId> {
+    pub fn samples(&self, unit: usize, of_each: u32) -> Vec<PodId> {
         let mut times: FxHashMap<CellId, u32> = FxHashMap::default();
         let pods = self.units.get(unit).map_or(&[][..], |unit| &unit.pods).iter().copied();
         pods.filter(|pod| {
             self.reach.cell_of(*pod).is_some_and(|cell| {
                 let times = times.entry(cell).or_default();
                 *times += 1;
-                *times <= 2
+                *times <= of_each
             })
         })
         .collect()

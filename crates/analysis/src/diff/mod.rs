@@ -65,7 +65,7 @@ pub struct Change {
     pub kind: Kind,
     /// Whether something may pass that did not before. Other conditions count: they are not compared with each other.
     pub opened: bool,
-    /// Why, in both states.
+    /// Why, in both states. Empty if the change is one of very many.
     pub because: Arc<[Because]>,
 }
 
