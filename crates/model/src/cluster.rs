@@ -125,8 +125,8 @@ impl Cluster {
         if known.is_empty() { address::private().only(family) } else { known }
     }
 
-    /// Where a node whose address is not known can be: at the addresses of the family that nodes of the input have
-    /// where one is known, else anywhere.
+    /// Where a host-network pod whose node is not known can be: at the addresses of the family that nodes of the input
+    /// have where one is known, else anywhere. (A pod on a node that is named and not given can be anywhere.)
     #[must_use]
     pub fn unknown_node_addresses(&self, family: Family) -> IpSet {
         let addresses = self.nodes.iter().flat_map(|node| &node.addresses);

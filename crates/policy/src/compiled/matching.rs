@@ -203,8 +203,11 @@ impl Context<'_> {
                 let known =
                     addresses.fold(IpSet::empty(), |set, address| set.union(&IpSet::single(*address)));
                 let known = known.only(self.family);
-                let unknown = || self.facts.unknown_node_addresses(self.family).clone();
-                let possible = if known.is_empty() { unknown() } else { known };
+                let possible = match &pod.node {
+                    _ if !known.is_empty() => known,
+                    Some(_) => IpSet::family(self.family),
+                    None => self.facts.unknown_node_addresses(self.family).clone(),
+                };
                 let name = pod.node.clone().unwrap_or_else(|| pod_name(pod));
                 within(&possible, Missing::NodeAddress(name))
             }

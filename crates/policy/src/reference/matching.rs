@@ -295,7 +295,11 @@ impl<'a> Context<'a> {
         let known = (node.iter().flat_map(|node| &node.addresses))
             .fold(IpSet::empty(), |all, address| all.union(&IpSet::single(*address)))
             .only(self.flow.family);
-        if known.is_empty() { self.cluster.unknown_node_addresses(self.flow.family) } else { known }
+        match &pod.node {
+            _ if !known.is_empty() => known,
+            Some(_) => IpSet::family(self.flow.family),
+            None => self.cluster.unknown_node_addresses(self.flow.family),
+        }
     }
 }
 
