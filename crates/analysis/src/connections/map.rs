@@ -87,14 +87,16 @@ impl<'a> Map<'a> {
         &self.units
     }
 
-    /// Pods that stand for all pods of the unit at a position: at most so many of each cell.
+    /// Pods that stand for all pods of the unit at a position: at most so many of each cell and node.
     #[must_use]
     pub fn samples(&self, unit: usize, of_each: u32) -> Vec<PodId> {
-        let mut times: FxHashMap<CellId, u32> = FxHashMap::default();
+        let mut times: FxHashMap<(CellId, Option<&Text>), u32> = FxHashMap::default();
+        let hosts = self.reach.cells().iter().any(|cell| cell.host_network);
+        let node = |pod| self.cluster().pod(pod).and_then(|pod| pod.node.as_ref()).filter(|_| hosts);
         let pods = self.units.get(unit).map_or(&[][..], |unit| &unit.pods).iter().copied();
         pods.filter(|pod| {
             self.reach.cell_of(*pod).is_some_and(|cell| {
-                let times = times.entry(cell).or_default();
+                let times = times.entry((cell, node(*pod))).or_default();
                 *times += 1;
                 *times <= of_each
             })
