@@ -22,7 +22,7 @@ mod laws {
         permit::Permit,
     };
 
-    const CASES: u64 = 150;
+    const CASES: u64 = 200;
     const SIZE: Size =
         Size { workloads: 5, network_policies: 5, tier_policies: 4, cilium_policies: 3, ..Size::SMALL };
 
