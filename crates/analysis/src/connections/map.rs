@@ -6,7 +6,7 @@ use std::{ptr::from_ref, sync::Arc};
 
 use ringfence_model::{
     Text,
-    address::{Family, IpRange, IpSet},
+    address::{IpRange, IpSet},
     cluster::Cluster,
     verdict::Direction,
     workload::PodId,
@@ -36,8 +36,6 @@ pub struct Map<'a> {
     pod_networks: IpSet,
     /// The addresses of the cluster's own, with those of its nodes and Services.
     own: IpSet,
-    /// The families of pods whose addresses are not known.
-    families: Vec<Family>,
 }
 
 /// What one class of units may open.
@@ -77,8 +75,7 @@ impl<'a> Map<'a> {
         }
         let cluster = compiled.cluster();
         let (pod_networks, own) = (cluster.pod_networks(), cluster.own_addresses());
-        let families = cluster.families();
-        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks, own, families }
+        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks, own }
     }
 
     /// The cluster.
@@ -99,30 +96,21 @@ impl<'a> Map<'a> {
         &self.units
     }
 
-    /// Pods that stand for all pods of the unit at a position: at most so many of each cell.
+    /// Pods that stand for all pods of the unit at a position: at most so many of each cell and node.
     #[must_use]
     pub fn samples(&self, unit: usize, of_each: u32) -> Vec<PodId> {
-        let mut times: FxHashMap<CellId, u32> = FxHashMap::default();
+        let mut times: FxHashMap<(CellId, Option<&Text>), u32> = FxHashMap::default();
+        let hosts = self.reach.cells().iter().any(|cell| cell.host_network);
+        let node = |pod| self.cluster().pod(pod).and_then(|pod| pod.node.as_ref()).filter(|_| hosts);
         let pods = self.units.get(unit).map_or(&[][..], |unit| &unit.pods).iter().copied();
         pods.filter(|pod| {
             self.reach.cell_of(*pod).is_some_and(|cell| {
-                let times = times.entry(cell).or_default();
+                let times = times.entry((cell, node(*pod))).or_default();
                 *times += 1;
                 *times <= of_each
             })
         })
         .collect()
-    }
-
-    /// Whether a pod has, or is taken to have, an address of a family.
-    pub(crate) fn has_family(&self, pod: PodId, family: Family) -> bool {
-        let addresses = self.cluster().pod(pod).map_or(&[][..], |pod| &pod.addresses);
-        let mut known = addresses.iter().map(|address| Family::of(*address));
-        if addresses.is_empty() {
-            self.families.contains(&family)
-        } else {
-            known.any(|known| known == family)
-        }
     }
 
     /// How many classes there are.

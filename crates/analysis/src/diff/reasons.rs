@@ -171,12 +171,7 @@ impl<'b, 'a> Sample<'b, 'a> {
         let mut best: Option<Verdict> = None;
         for from in &self.sources {
             for to in self.targets.iter().filter(|to| *to != from) {
-                for family in Family::BOTH {
-                    if let (Endpoint::Pod(from), Endpoint::Pod(to)) = (from, to)
-                        && !(self.map.has_family(*from, family) && self.map.has_family(*to, family))
-                    {
-                        continue;
-                    }
+                for family in families(from, to, self.map) {
                     let flow =
                         Flow { from: from.clone(), to: to.clone(), family, protocol, port, request: None };
                     let verdict = self.map.compiled().verdict(&flow);
@@ -192,6 +187,14 @@ impl<'b, 'a> Sample<'b, 'a> {
             }
         }
         best
+    }
+}
+
+/// The families that a connection can use: that of the address, else those that the cluster shows.
+fn families(from: &Endpoint, to: &Endpoint, map: &Map<'_>) -> Vec<Family> {
+    match (from, to) {
+        (Endpoint::Address(address), _) | (_, Endpoint::Address(address)) => vec![Family::of(*address)],
+        _ => map.cluster().families(),
     }
 }
 
