@@ -237,6 +237,7 @@ fn what_the_reader_is_told() {
         ("a: b\nc\nd: e\n", "a `:` is missing behind this key", "c"),
         ("a: b\u{1}\n", "a control character (U+0001) is not allowed here", "\u{1}"),
         ("a: b\u{2028}c\n", "this text has an invisible line or paragraph separator in it", "b\u{2028}c"),
+        ("  a: b\nc: d\n", "the document ends above this line", "c: d"),
         ("a: b\n---\nc: d\n", "a second document starts here", "-"),
     ];
     for (text, message, place) in table {

@@ -126,7 +126,7 @@ impl Listing<'_> {
             parts.push((self.map.outside_space(class).difference(&open), Permit::default()));
         }
         let shown = parts.into_iter().filter_map(|(addresses, permit)| {
-            let addresses = addresses.intersection(wanted);
+            let addresses = self.map.foreign(&addresses.intersection(wanted));
             (!addresses.is_empty()).then_some(())?;
             Some((addresses, self.view.of(&permit)?))
         });

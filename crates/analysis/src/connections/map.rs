@@ -4,7 +4,13 @@
 
 use std::{ptr::from_ref, sync::Arc};
 
-use ringfence_model::{Text, address::IpSet, cluster::Cluster, verdict::Direction, workload::PodId};
+use ringfence_model::{
+    Text,
+    address::{Family, IpRange, IpSet},
+    cluster::Cluster,
+    verdict::Direction,
+    workload::PodId,
+};
 use ringfence_policy::{
     Compiled,
     compiled::{CellId, Reach},
@@ -28,6 +34,10 @@ pub struct Map<'a> {
     /// How many units a class has.
     sizes: Vec<u32>,
     pod_networks: IpSet,
+    /// The addresses of the cluster's own, with those of its nodes and Services.
+    own: IpSet,
+    /// The families of pods whose addresses are not known.
+    families: Vec<Family>,
 }
 
 /// What one class of units may open.
@@ -65,8 +75,10 @@ impl<'a> Map<'a> {
                 *size += 1;
             }
         }
-        let pod_networks = compiled.cluster().pod_networks();
-        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks }
+        let cluster = compiled.cluster();
+        let (pod_networks, own) = (cluster.pod_networks(), cluster.own_addresses());
+        let families = cluster.families();
+        Self { compiled, reach, units, classes, of_cell, sizes, pod_networks, own, families }
     }
 
     /// The cluster.
@@ -87,19 +99,30 @@ impl<'a> Map<'a> {
         &self.units
     }
 
-    /// Pods that stand for all pods of the unit at a position: at most two of each cell.
+    /// Pods that stand for all pods of the unit at a position: at most so many of each cell.
     #[must_use]
-    pub fn samples(&self, unit: usize) -> Vec<PodId> {
+    pub fn samples(&self, unit: usize, of_each: u32) -> Vec<PodId> {
         let mut times: FxHashMap<CellId, u32> = FxHashMap::default();
         let pods = self.units.get(unit).map_or(&[][..], |unit| &unit.pods).iter().copied();
         pods.filter(|pod| {
             self.reach.cell_of(*pod).is_some_and(|cell| {
                 let times = times.entry(cell).or_default();
                 *times += 1;
-                *times <= 2
+                *times <= of_each
             })
         })
         .collect()
+    }
+
+    /// Whether a pod has, or is taken to have, an address of a family.
+    pub(crate) fn has_family(&self, pod: PodId, family: Family) -> bool {
+        let addresses = self.cluster().pod(pod).map_or(&[][..], |pod| &pod.addresses);
+        let mut known = addresses.iter().map(|address| Family::of(*address));
+        if addresses.is_empty() {
+            self.families.contains(&family)
+        } else {
+            known.any(|known| known == family)
+        }
     }
 
     /// How many classes there are.
@@ -220,6 +243,14 @@ impl<'a> Map<'a> {
     #[must_use]
     pub fn outside_space(&self, class: ClassId) -> IpSet {
         self.classes.get(class.index()).map(|class| self.space(class)).unwrap_or_default()
+    }
+
+    /// Leaves out the ranges that hold nothing but the cluster's own addresses: a rule about one node's address says
+    /// nothing about the outside. A wider range stays whole.
+    #[must_use]
+    pub fn foreign(&self, addresses: &IpSet) -> IpSet {
+        let foreign = |range: &IpRange| !self.own.contains_set(&IpSet::from_ranges([*range]));
+        IpSet::from_ranges(addresses.ranges().filter(foreign))
     }
 
     fn space(&self, class: &Class) -> IpSet {

@@ -65,7 +65,7 @@ pub struct Change {
     pub kind: Kind,
     /// Whether something may pass that did not before. Other conditions count: they are not compared with each other.
     pub opened: bool,
-    /// Why, in both states.
+    /// Why, in both states. Empty if the change is one of very many.
     pub because: Arc<[Because]>,
 }
 
@@ -254,7 +254,7 @@ impl Both<'_> {
         let mut found: Vec<(IpSet, &Permit, &Permit)> = Vec::new();
         for (a, before) in &old {
             for (b, after) in new.iter().filter(|(_, after)| after != before) {
-                let both = a.intersection(b).intersection(&space);
+                let both = self.old.foreign(&self.new.foreign(&a.intersection(b).intersection(&space)));
                 if both.is_empty() {
                     continue;
                 }

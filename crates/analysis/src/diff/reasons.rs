@@ -18,6 +18,10 @@ use rustc_hash::FxHashMap;
 use super::{Both, ends::Pair, gained};
 use crate::connections::Map;
 
+/// So many pairs of kinds of workloads are explained. A difference with more of them (no policy is left, say) has one
+/// cause, which the first ones show; the reasons of all would fill the memory.
+const MOST_EXPLAINED: usize = 20_000;
+
 /// Which of the two states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -103,11 +107,19 @@ impl<'b, 'a> Reasons<'b, 'a> {
         let key = (from.class, to.class, from.key == to.key);
         let both = self.both;
         let made = || {
+            // Replicas that reach each other are two pods.
+            let of_each = if key.2 { 2 } else { 1 };
+            let pods = |map, unit| pods(map, unit, of_each);
             let old = Sample::of(&both.old, pods(&both.old, from.old), pods(&both.old, to.old));
             let new = Sample::of(&both.new, pods(&both.new, from.new), pods(&both.new, to.new));
             explain(&old, &new, before, after)
         };
-        self.known.entry(key).or_insert_with(made).clone()
+        let full = self.known.len() >= MOST_EXPLAINED;
+        match self.known.get(&key) {
+            Some(known) => known.clone(),
+            None if full => Arc::default(),
+            None => self.known.entry(key).or_insert_with(made).clone(),
+        }
     }
 
     /// Why the connections between a workload and addresses outside changed.
@@ -120,7 +132,7 @@ impl<'b, 'a> Reasons<'b, 'a> {
         after: &Permit,
     ) -> Arc<[Because]> {
         let sample = |map: &'b Map<'a>, unit: Option<usize>| {
-            let (pods, address) = (pods(map, unit), address(map, addresses));
+            let (pods, address) = (pods(map, unit, 1), address(map, addresses));
             match direction {
                 Direction::Egress => Sample::of(map, pods, address),
                 Direction::Ingress => Sample::of(map, address, pods),
@@ -131,8 +143,8 @@ impl<'b, 'a> Reasons<'b, 'a> {
 }
 
 /// Some pods of a unit that stand for all of them.
-fn pods(map: &Map<'_>, unit: Option<usize>) -> Vec<Endpoint> {
-    unit.map(|unit| map.samples(unit)).unwrap_or_default().into_iter().map(Endpoint::Pod).collect()
+fn pods(map: &Map<'_>, unit: Option<usize>, of_each: u32) -> Vec<Endpoint> {
+    unit.map(|unit| map.samples(unit, of_each)).unwrap_or_default().into_iter().map(Endpoint::Pod).collect()
 }
 
 /// An address of a set, one that is no node's or Service's if there is one.
@@ -160,6 +172,11 @@ impl<'b, 'a> Sample<'b, 'a> {
         for from in &self.sources {
             for to in self.targets.iter().filter(|to| *to != from) {
                 for family in Family::BOTH {
+                    if let (Endpoint::Pod(from), Endpoint::Pod(to)) = (from, to)
+                        && !(self.map.has_family(*from, family) && self.map.has_family(*to, family))
+                    {
+                        continue;
+                    }
                     let flow =
                         Flow { from: from.clone(), to: to.clone(), family, protocol, port, request: None };
                     let verdict = self.map.compiled().verdict(&flow);

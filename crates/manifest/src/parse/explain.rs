@@ -130,6 +130,11 @@ pub(super) fn syntax(text: &str, at: usize, places: &Places<'_>, complaint: &str
             "every `{` needs its `}`, every `[` its `]`, and items are separated by commas; quote text that \
              starts with a bracket",
         ),
+        "did not find expected <document start>" => error(
+            "the document ends above this line",
+            here,
+            "start all its top-level keys in the same column, or separate documents by a `---` line",
+        ),
         "recursion limit exceeded" => too_deep(here),
         "while parsing node, found unknown anchor" => error(
             "this alias names no anchor",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::{Rng as _, seq::SliceRandom as _};
 use ringfence_model::{
     Text,
-    cilium::CiliumSpec,
+    cilium::{CiliumRule, CiliumSpec},
     cluster::Cluster,
     flow::{Endpoint, Flow},
     network_policy::NetworkPolicy,
@@ -120,7 +120,10 @@ fn add_rules(cluster: &Cluster, rng: &mut Rng, deny: bool) -> (Cluster, Vec<PodI
         };
         for (list, rules) in pairs {
             // Whether the spec isolates stays as it is.
-            rules.iter().for_each(|rule| insert(list, rule.clone(), rng));
+            // What it requires would narrow the other rules: that is no matter of adding a rule.
+            for rule in rules {
+                insert(list, CiliumRule { requires: Vec::new(), ..rule.clone() }, rng);
+            }
         }
     }
     (changed, Vec::new())

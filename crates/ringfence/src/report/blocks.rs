@@ -40,27 +40,24 @@ pub(crate) struct Facts {
 pub(crate) struct Lines(Vec<(Facts, Vec<usize>, Vec<String>)>);
 
 impl Lines {
-    fn of(&mut self, facts: Facts) -> Option<&mut (Facts, Vec<usize>, Vec<String>)> {
-        let at = match self.0.iter().position(|(known, ..)| *known == facts) {
-            Some(at) => at,
-            None => {
-                self.0.push((facts, Vec::new(), Vec::new()));
-                self.0.len() - 1
-            }
-        };
-        self.0.get_mut(at)
+    /// Where connections go about which this is said.
+    pub(crate) fn slot(&mut self, facts: Facts) -> usize {
+        self.0.iter().position(|(known, ..)| *known == facts).unwrap_or_else(|| {
+            self.0.push((facts, Vec::new(), Vec::new()));
+            self.0.len() - 1
+        })
     }
 
     /// Adds a destination inside the cluster, by its position.
-    pub(crate) fn inside(&mut self, facts: Facts, unit: usize) {
-        if let Some((_, units, _)) = self.of(facts) {
+    pub(crate) fn inside(&mut self, slot: usize, unit: usize) {
+        if let Some((_, units, _)) = self.0.get_mut(slot) {
             units.push(unit);
         }
     }
 
     /// Adds addresses outside, in words.
-    pub(crate) fn outside(&mut self, facts: Facts, words: Vec<String>) {
-        if let Some((.., outside)) = self.of(facts) {
+    pub(crate) fn outside(&mut self, slot: usize, words: Vec<String>) {
+        if let Some((.., outside)) = self.0.get_mut(slot) {
             outside.extend(words);
         }
     }

@@ -40,13 +40,16 @@ pub(super) fn of(report: &Report<'_>) -> Blocks {
                     gathering.add_unit(known, std::mem::take(&mut lines));
                 }
                 source = Some(from);
+                let slot = lines.slot(facts);
                 match to {
-                    End::Unit(to) => lines.inside(facts, to),
-                    End::Outside(addresses) => lines.outside(facts, outside.say(addresses)),
+                    End::Unit(to) => lines.inside(slot, to),
+                    End::Outside(addresses) => lines.outside(slot, outside.say(addresses)),
                 }
             }
             (End::Outside(addresses), End::Unit(to)) => {
-                from_outside.entry(addresses.clone()).or_default().inside(facts, to);
+                let lines = from_outside.entry(addresses.clone()).or_default();
+                let slot = lines.slot(facts);
+                lines.inside(slot, to);
             }
             (End::Outside(_), End::Outside(_)) => {}
         }

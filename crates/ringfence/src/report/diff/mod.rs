@@ -6,11 +6,15 @@ mod json;
 mod md;
 mod text;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use ringfence_analysis::diff::{Because, Change, Diff, End, Kind, What};
 use ringfence_model::cluster::Cluster;
 use ringfence_policy::permit::Permit;
+use rustc_hash::FxHashMap;
 
 use crate::{
     args::diff::Format,
@@ -50,10 +54,21 @@ impl Report {
         for run in changes.chunk_by(|a, b| a.from == b.from) {
             let Some(first) = run.first() else { continue };
             let mut lines = Lines::default();
+            // Many changes share what there is to say, and saying it takes longer than knowing that.
+            let mut said: FxHashMap<[*const (); 3], usize> = FxHashMap::default();
             for change in run {
+                let shared = [
+                    Arc::as_ptr(&change.before).cast(),
+                    Arc::as_ptr(&change.after).cast(),
+                    Arc::as_ptr(&change.because).cast(),
+                ];
+                let slot = *said.entry(shared).or_insert_with(|| {
+                    let facts = facts(change);
+                    lines.slot(if self.is_long() { Facts { why: Vec::new(), ..facts } } else { facts })
+                });
                 match &change.to {
-                    End::Workload(to) => lines.inside(facts(change), *to),
-                    End::Outside(addresses) => lines.outside(facts(change), self.outside.say(addresses)),
+                    End::Workload(to) => lines.inside(slot, *to),
+                    End::Outside(addresses) => lines.outside(slot, self.outside.say(addresses)),
                 }
             }
             match &first.from {
@@ -64,6 +79,13 @@ impl Report {
         gathering.finish()
     }
 
+    /// Whether there are so many changes that people cannot read the reasons of all: their places differ, and nothing
+    /// could be summed up.
+    fn is_long(&self) -> bool {
+        const LONG: usize = 2000;
+        self.diff.changes.len() > LONG
+    }
+
     /// `2 connections opened, 1 cut, 0 changed`.
     fn summary(&self) -> String {
         if self.diff.changes.is_empty() {
@@ -71,7 +93,8 @@ impl Report {
         }
         let opened = self.of_kind(Kind::Opened).count();
         let (cut, changed) = (self.of_kind(Kind::Cut).count(), self.of_kind(Kind::Changed).count());
-        format!("{} opened, {cut} cut, {changed} changed", words::count(opened, "connection"))
+        let without = if self.is_long() { " (too many to list the reasons here)" } else { "" };
+        format!("{} opened, {cut} cut, {changed} changed{without}", words::count(opened, "connection"))
     }
 
     /// The labels of some workloads.
