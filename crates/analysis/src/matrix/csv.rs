@@ -20,6 +20,8 @@ pub fn read(text: &str) -> Matrix {
     let mut rows = Vec::new();
     for record in reader.records() {
         match record {
+            // A line of nothing but spaces.
+            Ok(record) if record.iter().all(str::is_empty) => {}
             Ok(record) => {
                 let line = record.position().map_or(1, |at| line_of_record(text, at.byte()));
                 rows.push(RawRow::plain(line, record.iter().map(str::to_owned).collect()));
@@ -57,7 +59,7 @@ pub fn read(text: &str) -> Matrix {
 fn line_of_record(text: &str, looked_from: u64) -> u32 {
     let start = usize::try_from(looked_from).unwrap_or(usize::MAX);
     let rest = text.get(start..).unwrap_or_default();
-    let skipped = rest.lines().take_while(|line| line.trim().is_empty() || line.starts_with('#')).count();
+    let skipped = rest.lines().take_while(|line| line.is_empty() || line.starts_with('#')).count();
     line_of(text, start).saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX))
 }
 
@@ -65,6 +67,12 @@ fn line_of_record(text: &str, looked_from: u64) -> u32 {
 mod tests {
     use super::*;
     use crate::matrix::Expect;
+
+    #[test]
+    fn lines_of_spaces_are_no_rows_and_count_as_lines() {
+        let matrix = read("a,b,80/TCP,allow\n  \na,c,81/TCP,deny\n \n");
+        assert_eq!(matrix.tables[0].rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 3]);
+    }
 
     #[test]
     fn with_and_without_a_header() {
