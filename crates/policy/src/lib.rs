@@ -1,6 +1,6 @@
 //! The policy engine. In: a [`Cluster`](ringfence_model::cluster::Cluster). Out: verdicts with their reasons.
 //!
-//! Two judges answer the same questions: [`Compiled`], which is fast, and [`reference`], which is slow and written
+//! Two judges answer the same questions: [`Compiled`], which is fast, and [`mod@reference`], which is slow and written
 //! straight from the specifications. They share the model and nothing else; property tests compare them.
 
 pub mod compiled;
