@@ -175,7 +175,8 @@ pub struct CiliumRule {
     /// Its peers. Nothing if the rule has no peer field (any peer); empty if it has one that lists nobody
     /// (`fromEndpoints: []`: no peer).
     pub peers: Option<Vec<CiliumPeer>>,
-    /// `fromRequires` / `toRequires`: every selector must hold too, for every peer.
+    /// `fromRequires` / `toRequires`: what the endpoints that any rule for the same subject and direction selects must
+    /// meet too.
     pub requires: Vec<Selector>,
     /// `toPorts`; empty means every port of every protocol (unless `icmps` is given).
     pub ports: Vec<CiliumPortRule>,

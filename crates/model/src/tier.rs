@@ -84,8 +84,8 @@ pub enum TierPeer {
     Networks(Vec<IpNet>, Origin),
     /// DNS names, `*.example.com` for all below (egress, Accept only).
     DomainNames(Vec<Text>, Origin),
-    /// A peer that this version does not know: the rule fails closed. An Accept or Pass does not match by it; a Deny
-    /// matches everything by it.
+    /// A peer of a kind that this version does not know: its rule fails closed (v1alpha2 API). One that accepts matches
+    /// nothing, whatever its other peers; one that denies or passes becomes a denial of everything.
     Unknown(Origin),
 }
 
