@@ -95,7 +95,7 @@ impl Teller<'_> {
         let mut steps: Vec<Step> =
             side.reasons.iter().map(|reason| self.reason(reason, side.outcome)).collect();
         let has = |kind| steps.iter().any(|step| step.kind == kind);
-        if has(StepKind::Isolated) && !has(StepKind::Nearest) {
+        if side.outcome == Outcome::Deny && has(StepKind::Isolated) && !has(StepKind::Nearest) {
             let way = self.direction.as_str();
             steps.push(plain(StepKind::Fact, format!("there is no {way} rule that could let it through")));
         }
