@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use ringfence_scenario::Scenario;
+use ringfence_scenario::{File, Scenario};
 
 /// What to generate, and where to.
 #[derive(clap::Args)]
@@ -46,22 +46,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    let (files, bytes) = write(&scenario, &args.out)?;
-    let megabytes = bytes / 1_000_000;
+    let files = scenario.files();
+    let bytes = write(&files, &args.out)?;
+    let (files, megabytes) = (files.len(), bytes / 1_000_000);
     println!("{pods} pods and {policies} policies in {files} files, {megabytes} MB: {}", args.out.display());
     Ok(())
 }
 
-/// Writes a cluster; how many files and bytes that were.
+/// Writes the files of a cluster; how many bytes that were.
 ///
 /// # Errors
 /// If the directory has something in it, or cannot be written.
-pub(crate) fn write(scenario: &Scenario, directory: &Path) -> Result<(usize, usize)> {
+pub(crate) fn write(files: &[File], directory: &Path) -> Result<usize> {
     if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("`{}` is not empty: name another directory", directory.display());
     }
-    let files = scenario.files();
-    for file in &files {
+    for file in files {
         let path = directory.join(&file.name);
         let cannot = || format!("cannot write `{}`", path.display());
         if let Some(parent) = path.parent() {
@@ -69,5 +69,5 @@ pub(crate) fn write(scenario: &Scenario, directory: &Path) -> Result<(usize, usi
         }
         std::fs::write(&path, &file.text).with_context(cannot)?;
     }
-    Ok((files.len(), files.iter().map(|file| file.text.len()).sum()))
+    Ok(files.iter().map(|file| file.text.len()).sum())
 }

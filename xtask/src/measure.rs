@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -58,11 +58,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ("ringfence explain", &EXPLAIN[..], LARGE, runs.div_ceil(3)),
         ("ringfence connections", &connections[..], LARGE, runs.div_ceil(3)),
     ] {
-        let cluster = Cluster::of(size)?;
+        let cluster = Cluster::of(size, true)?;
         let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         arguments.push(cluster.path.display().to_string());
-        let taken = (0..runs).map(|_| measure(&program, &arguments)).collect::<Result<Vec<_>>>()?;
-        println!("{}", row(name, &cluster, &taken));
+        for taken in measure(&[(&program, arguments)], runs)? {
+            println!("{}", row(name, &cluster, &taken));
+        }
     }
     if let Some(other) = &args.netpol_analyzer {
         compare(&program, other, runs)?;
@@ -70,23 +71,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs the two in turns, so that both have the machine in the same state.
+/// Runs the two in turns, so that both have the machine in the same state: on everything, and without the objects that own
+/// pods, which the other takes for workloads beside each other.
 fn compare(program: &Path, other: &Path, runs: usize) -> Result<()> {
-    let cluster = Cluster::of(SMALL)?;
-    let path = cluster.path.display().to_string();
-    let ours: Vec<String> = ["connections", "--quiet", "--format", "json", &path].map(String::from).into();
-    let theirs: Vec<String> =
-        ["list", "--quiet", "--dirpath", &path, "--output", "json"].map(String::from).into();
-    let (mut our_runs, mut their_runs) = (Vec::new(), Vec::new());
-    for _ in 0..runs {
-        our_runs.push(measure(program, &ours)?);
-        their_runs.push(measure(other, &theirs)?);
+    for owners in [true, false] {
+        let cluster = Cluster::of(SMALL, owners)?;
+        let path = cluster.path.display().to_string();
+        let ours: Vec<String> =
+            ["connections", "--quiet", "--format", "json", &path].map(String::from).into();
+        let theirs = ["list", "--quiet", "--dirpath", &path, "--output", "json"];
+        let theirs: Vec<String> = theirs.map(String::from).into();
+        let taken = measure(&[(program, ours), (other, theirs)], runs)?;
+        for (name, taken) in ["ringfence connections", "netpol-analyzer list"].iter().zip(&taken) {
+            println!("{}", row(name, &cluster, taken));
+        }
+        if let [ours, theirs] = taken.as_slice() {
+            let ratio = |time: fn(&Taken) -> Duration| time(theirs).as_secs_f64() / time(ours).as_secs_f64();
+            println!("| ratio | | | {:.0} ({:.0}) | | |", ratio(Taken::best), ratio(Taken::median));
+        }
     }
-    println!("{}", row("ringfence connections", &cluster, &our_runs));
-    println!("{}", row("netpol-analyzer list", &cluster, &their_runs));
-    let ratio =
-        |pick: fn(&[Taken]) -> Duration| pick(&their_runs).as_secs_f64() / pick(&our_runs).as_secs_f64();
-    println!("\nratio of the best runs {:.0}, of the medians {:.0}", ratio(best), ratio(median));
     Ok(())
 }
 
@@ -95,60 +98,98 @@ struct Cluster {
     path: PathBuf,
     pods: usize,
     policies: usize,
-    bytes: u64,
+    /// Whether the objects that own pods are there.
+    owners: bool,
+    bytes: usize,
 }
 
 impl Cluster {
-    /// The cluster of a size; made once, and used again by later runs.
-    fn of((pods, policies): (usize, usize)) -> Result<Self> {
-        let path = run::target().join("clusters").join(format!("{pods}-{policies}-{SEED}"));
+    /// The cluster of a size, with or without the objects that own pods.
+    fn of((pods, policies): (usize, usize), owners: bool) -> Result<Self> {
+        let name = format!("{pods}-{policies}-{SEED}{}", if owners { "" } else { "-pods" });
+        let path = run::target().join("clusters").join(name);
         if path.exists() {
             std::fs::remove_dir_all(&path).context("cannot remove the cluster of an earlier run")?;
         }
-        let (_, bytes) = generate::write(&Scenario::new(pods, policies, SEED), &path)?;
-        Ok(Self { path, pods, policies, bytes: bytes as u64 })
+        let mut files = Scenario::new(pods, policies, SEED).files();
+        files.retain(|file| owners || !file.name.ends_with("/workloads.yaml"));
+        let bytes = generate::write(&files, &path)?;
+        Ok(Self { path, pods, policies, owners, bytes })
     }
 }
 
-/// What one process took.
+/// What the processes of one command took.
 struct Taken {
-    wall: Duration,
+    /// The times of the runs, ascending.
+    walls: Vec<Duration>,
     cpu: Duration,
     /// Peak of the resident memory in KiB, where the system tells it.
     peak: Option<u64>,
 }
 
-fn measure(program: &Path, arguments: &[String]) -> Result<Taken> {
-    let start = Instant::now();
-    let mut child = run::command(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot start `{}`", program.display()))?;
-    let process = PathBuf::from(format!("/proc/{}", child.id()));
-    let mut peak = None;
-    // A process that has ended keeps its times until someone waits for it, but not its memory.
-    let (wall, cpu) = loop {
-        let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
-        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-        if status.is_empty() || stat.is_empty() {
-            let _ = child.wait();
-            break (start.elapsed(), Duration::ZERO);
+impl Taken {
+    fn best(&self) -> Duration {
+        self.walls.first().copied().unwrap_or_default()
+    }
+
+    fn median(&self) -> Duration {
+        self.walls.get(self.walls.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+/// Runs each of some commands so often, in turns, and then once more under observation.
+fn measure(commands: &[(&Path, Vec<String>)], runs: usize) -> Result<Vec<Taken>> {
+    let mut walls: Vec<Vec<Duration>> = vec![Vec::new(); commands.len()];
+    for _ in 0..runs {
+        for ((program, arguments), walls) in commands.iter().zip(&mut walls) {
+            let start = Instant::now();
+            finish(start_one(program, arguments)?, program)?;
+            walls.push(start.elapsed());
         }
-        let high = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
-        peak = peak.max(high);
-        if let Some(cpu) = ended(&stat) {
-            break (start.elapsed(), cpu);
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    };
+    }
+    let mut taken = Vec::new();
+    for ((program, arguments), mut walls) in commands.iter().zip(walls) {
+        walls.sort_unstable();
+        let (cpu, peak) = observe(program, arguments)?;
+        taken.push(Taken { walls, cpu, peak });
+    }
+    Ok(taken)
+}
+
+fn start_one(program: &Path, arguments: &[String]) -> Result<Child> {
+    let mut command = run::command(program);
+    let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    child.with_context(|| format!("cannot start `{}`", program.display()))
+}
+
+fn finish(mut child: Child, program: &Path) -> Result<()> {
     let status = child.wait().context("cannot wait for a process")?;
     if !status.success() {
-        bail!("`{} {}` failed ({status})", program.display(), arguments.join(" "));
+        bail!("`{}` failed ({status})", program.display());
     }
-    Ok(Taken { wall, cpu, peak })
+    Ok(())
+}
+
+/// Processor time and peak memory of one more run. Looking costs the process time, so its duration does not count.
+fn observe(program: &Path, arguments: &[String]) -> Result<(Duration, Option<u64>)> {
+    let child = start_one(program, arguments)?;
+    let process = PathBuf::from(format!("/proc/{}", child.id()));
+    let (mut cpu, mut peak) = (Duration::ZERO, None);
+    // A process that has ended keeps its times until someone waits for it, but not its memory. Elsewhere than on Linux
+    // there is nothing to read.
+    while let (Ok(status), Ok(stat)) =
+        (std::fs::read_to_string(process.join("status")), std::fs::read_to_string(process.join("stat")))
+    {
+        let high = |line: &str| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok();
+        peak = peak.max(status.lines().find_map(high));
+        if let Some(found) = ended(&stat) {
+            cpu = found;
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    finish(child, program)?;
+    Ok((cpu, peak))
 }
 
 /// The processor time of a process that has ended, from its line in /proc.
@@ -164,29 +205,18 @@ fn ended(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis(10 * (ticks(11)? + ticks(12)?)))
 }
 
-fn best(taken: &[Taken]) -> Duration {
-    taken.iter().map(|taken| taken.wall).min().unwrap_or_default()
-}
-
-fn median(taken: &[Taken]) -> Duration {
-    let mut walls: Vec<Duration> = taken.iter().map(|taken| taken.wall).collect();
-    walls.sort_unstable();
-    walls.get(walls.len() / 2).copied().unwrap_or_default()
-}
-
-fn row(name: &str, cluster: &Cluster, taken: &[Taken]) -> String {
+fn row(name: &str, cluster: &Cluster, taken: &Taken) -> String {
     let milliseconds = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
-    let cpu = taken.iter().map(|taken| taken.cpu).min().unwrap_or_default();
-    let peak = taken.iter().filter_map(|taken| taken.peak).max();
-    let Cluster { pods, policies, bytes, .. } = cluster;
+    let Cluster { pods, policies, owners, bytes, .. } = cluster;
+    let without = if *owners { "" } else { ", no owners" };
     format!(
-        "| `{name}` | {pods} pods, {policies} policies | {:.1} MB | {} ({}) of {} | {} | {} |",
+        "| `{name}` | {pods} pods, {policies} policies{without} | {:.1} MB | {} ({}) of {} | {} ms | {} |",
         *bytes as f64 / 1e6,
-        milliseconds(best(taken)),
-        milliseconds(median(taken)),
-        taken.len(),
-        milliseconds(cpu),
-        peak.map_or_else(|| "not known".to_owned(), |peak| format!("{} MiB", peak >> 10)),
+        milliseconds(taken.best()),
+        milliseconds(taken.median()),
+        taken.walls.len(),
+        taken.cpu.as_millis(),
+        taken.peak.map_or_else(|| "not known".to_owned(), |peak| format!("{} MiB", peak >> 10)),
     )
 }
 
