@@ -1,0 +1,2 @@
+//! A cluster on one machine. In: a cluster and a test matrix. Out: network namespaces with real packets between them,
+//! and what the kernel did with each.
