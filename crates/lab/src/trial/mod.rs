@@ -4,6 +4,7 @@
 mod compare;
 mod ports;
 mod scope;
+mod tried;
 
 use std::net::IpAddr;
 
@@ -19,6 +20,7 @@ use ringfence_model::{
 pub use compare::{Disagreement, Kernel};
 pub use ports::Ports;
 pub use scope::{Scope, trials};
+pub use tried::{Denial, Outcomes, Tried};
 
 /// What the packets of a trial are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
