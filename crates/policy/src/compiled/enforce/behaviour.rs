@@ -142,7 +142,8 @@ impl Seen<'_> {
                 Some(rule.clone())
             }
         };
-        let mut list = |rules: &[Arc<Rule>]| -> Vec<Arc<Rule>> { rules.iter().filter_map(&mut keep).collect() };
+        let mut list =
+            |rules: &[Arc<Rule>]| -> Vec<Arc<Rule>> { rules.iter().filter_map(&mut keep).collect() };
         let mut tier = |levels: &[Level]| -> Vec<Level> {
             let level = |level: &Level| level.iter().map(|rules| list(rules)).collect();
             levels.iter().map(level).collect()

@@ -102,6 +102,9 @@ pub struct Enforcement<'a> {
     sizes: Vec<usize>,
 }
 
+/// What a pod's container ports say about some names, sorted.
+type Resolution = Vec<(Text, Protocol, u16)>;
+
 fn slot(family: Family) -> usize {
     match family {
         Family::V4 => 0,
@@ -152,7 +155,8 @@ impl<'a> Enforcement<'a> {
                 self.places.entry(*address).or_insert(Place::Host);
             }
         }
-        let own = (0..).zip(&cluster.nodes).find(|(_, node)| node.name == self.node).map(|(number, _)| number);
+        let own =
+            (0..).zip(&cluster.nodes).find(|(_, node)| node.name == self.node).map(|(number, _)| number);
         for address in more {
             self.places.insert(*address, Place::Own(own));
         }
@@ -215,6 +219,12 @@ impl<'a> Enforcement<'a> {
         &self.claimed
     }
 
+    /// Whether any address of the node itself is known.
+    #[must_use]
+    pub fn knows_own_node(&self) -> bool {
+        self.places.values().any(|place| matches!(place, Place::Own(_)))
+    }
+
     /// The node's pods that policies can select and whose addresses are not known.
     pub fn without_address(&self) -> impl Iterator<Item = &'a Pod> {
         self.local().filter(|(_, pod, _)| pod.addresses.is_empty()).map(|(_, pod, _)| pod)
@@ -240,9 +250,7 @@ impl<'a> Enforcement<'a> {
 
     /// The addresses of a pod that no other pod has taken over.
     fn own_of<'p>(&self, id: PodId, pod: &'p Pod) -> impl Iterator<Item = IpAddr> + use<'p, '_, 'a> {
-        let its = move |address: &&IpAddr| {
-            matches!(self.places.get(address), Some(Place::Pod(owner)) if *owner == id)
-        };
+        let its = move |address: &&IpAddr| matches!(self.places.get(address), Some(Place::Pod(owner)) if *owner == id);
         pod.addresses.iter().filter(its).copied()
     }
 
@@ -254,7 +262,7 @@ impl<'a> Enforcement<'a> {
             return Vec::new();
         }
         let mut names_of_set: FxHashMap<SetId, Vec<Text>> = FxHashMap::default();
-        let mut keys: FxHashMap<(SetId, Vec<(Text, Protocol, u16)>), String> = FxHashMap::default();
+        let mut keys: FxHashMap<(SetId, Resolution), String> = FxHashMap::default();
         let mut groups: BTreeMap<String, Subjects> = BTreeMap::new();
         for (id, pod, shape) in self.local() {
             let (Some(set), Some(rules)) =
@@ -276,7 +284,9 @@ impl<'a> Enforcement<'a> {
                 let parts = parts().into_iter().flatten();
                 let parts = parts.filter_map(|id| self.compiled.parts.get(*id as usize)?.as_ref());
                 let mut lines: Vec<String> = parts
-                    .map(|part| format!("{} {} {}", part.meta.kind.as_str(), part.meta.full_name(), part.spec))
+                    .map(|part| {
+                        format!("{} {} {}", part.meta.kind.as_str(), part.meta.full_name(), part.spec)
+                    })
                     .collect();
                 lines.sort();
                 lines.extend(ports.iter().map(|(name, protocol, port)| format!("{name} {protocol} {port}")));
@@ -358,14 +368,13 @@ fn named_ports(rules: &RuleSet) -> Vec<Text> {
         _ => None,
     });
     let names: FxHashSet<Text> = names.collect();
-    #[expect(clippy::iter_over_hash_type, reason = "sorted in the next line")]
     let mut names: Vec<Text> = names.into_iter().collect();
     names.sort();
     names
 }
 
 /// What a pod's container ports say about the names, sorted.
-fn resolution(pod: &Pod, names: &[Text]) -> Vec<(Text, Protocol, u16)> {
+fn resolution(pod: &Pod, names: &[Text]) -> Resolution {
     if names.is_empty() {
         return Vec::new();
     }

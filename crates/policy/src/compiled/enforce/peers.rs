@@ -16,8 +16,8 @@ use ringfence_model::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    Behaviour, Enforcement, Place, PodAddress, SelectorId, Subjects, behaviour::Seen, named_ports, resolution,
-    slot,
+    Behaviour, Enforcement, Place, PodAddress, Resolution, SelectorId, Subjects, behaviour::Seen,
+    named_ports, resolution, slot,
 };
 use crate::compiled::{
     l7,
@@ -59,6 +59,8 @@ pub struct Peers {
     pub outside: Vec<IpSet>,
     /// The behaviour of all other addresses.
     pub rest: usize,
+    /// The behaviours of the node's own addresses, wherever they are found.
+    pub own_node: Vec<usize>,
 }
 
 /// Work on one [`Peers`].
@@ -138,8 +140,11 @@ impl<'a> Table<'a> {
         let nothing = IpSet::empty();
         let own = if minds_the_cluster(self.set) { facts.pod_networks() } else { &nothing };
         for range in regions(self.enforcement.compiled, self.set, self.family, own) {
-            let end =
-                End::Address { address: range.first, node: None, own: facts.pod_networks().contains(range.first) };
+            let end = End::Address {
+                address: range.first,
+                node: None,
+                own: facts.pod_networks().contains(range.first),
+            };
             let behaviour = self.behaviour(&end, &Match::No);
             self.regions.push((range, behaviour));
         }
@@ -227,7 +232,8 @@ impl<'a> Table<'a> {
 
         let others = || nodes.iter().filter(|(_, own)| !own).map(|(found, _)| found);
         let differ = others().filter(|found| found.behaviour != found.outside).count();
-        let answer = commonest(others().map(|found| (found.behaviour, 1)), behaviours).filter(|_| differ > BROAD);
+        let answer =
+            commonest(others().map(|found| (found.behaviour, 1)), behaviours).filter(|_| differ > BROAD);
         shared.extend(answer.map(|answer| (Shared::OtherNodes, answer)));
         others().for_each(|found| list(found, answer.unwrap_or(found.outside)));
 
@@ -235,8 +241,9 @@ impl<'a> Table<'a> {
         let unselected = pods.unselected.iter();
         let differ = narrow().filter(|found| found.behaviour != found.outside).count()
             + unselected.clone().filter(|(behaviour, outside, _)| behaviour != outside).count() * (BROAD + 1);
-        let weights =
-            narrow().map(|found| (found.behaviour, 1)).chain(unselected.map(|(behaviour, _, n)| (*behaviour, *n)));
+        let weights = narrow()
+            .map(|found| (found.behaviour, 1))
+            .chain(unselected.map(|(behaviour, _, n)| (*behaviour, *n)));
         let answer = commonest(weights, behaviours).filter(|_| differ > BROAD);
         let answer = match pods.unselected {
             // Those that nothing selects are not written down one by one.
@@ -251,7 +258,8 @@ impl<'a> Table<'a> {
             list.sort_unstable();
         }
         let (rest, outside) = self.partition();
-        Peers { behaviours: self.behaviours, listed, shared, outside, rest }
+        let own_node = own().map(|found| found.behaviour).collect();
+        Peers { behaviours: self.behaviours, listed, shared, outside, rest, own_node }
     }
 
     /// The behaviour of most addresses outside, and the ranges that have others.
@@ -293,10 +301,9 @@ fn minds_the_cluster(set: &RuleSet) -> bool {
         PeerMatch::Block(block) => !block.matches_cluster,
         PeerMatch::Entity(entity) => !matches!(entity, Entity::All | Entity::Host | Entity::KubeApiserver),
         PeerMatch::World(_) | PeerMatch::Domains(_) | PeerMatch::Fqdn(_) | PeerMatch::Reserved(_) => true,
-        PeerMatch::Pods(_)
-        | PeerMatch::Nodes(_)
-        | PeerMatch::Services { .. }
-        | PeerMatch::Unresolved(_) => false,
+        PeerMatch::Pods(_) | PeerMatch::Nodes(_) | PeerMatch::Services { .. } | PeerMatch::Unresolved(_) => {
+            false
+        }
     };
     set.rules().flat_map(|rule| rule.peers.iter().flatten()).any(|peer| minds(&peer.what))
 }
@@ -411,7 +418,6 @@ impl<'a> Lens<'a> {
             let found = all.iter().map(|pod| find(table, pod)).collect();
             return Pods { broad: self.broad, found, unselected: None };
         }
-        #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
         let mut places: Vec<u32> = self
             .classes
             .keys()
@@ -440,7 +446,7 @@ struct Signatures {
     known: FxHashMap<Signature, usize>,
     /// By the number of a list of container ports: the number of what it says about the names.
     ports: FxHashMap<u32, u32>,
-    resolutions: FxHashMap<Vec<(ringfence_model::Text, ringfence_model::port::Protocol, u16)>, u32>,
+    resolutions: FxHashMap<Resolution, u32>,
     services: FxHashMap<Vec<bool>, u32>,
     regions: FxHashMap<Vec<usize>, u32>,
 }
