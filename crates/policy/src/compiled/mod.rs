@@ -72,6 +72,8 @@ impl PolicySet {
 #[derive(Debug)]
 pub struct Compiled {
     cluster: Cluster,
+    /// Whether audit policies take effect too.
+    audit: bool,
     facts: Facts,
     shapes: Shapes,
     matchers: Matchers,
