@@ -3,5 +3,6 @@
 
 pub mod compile;
 pub mod interpret;
+pub mod judge;
 pub mod nft;
 pub mod prefix;

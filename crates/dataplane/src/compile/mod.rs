@@ -38,7 +38,7 @@ use crate::{
 };
 use entry::Entries;
 use frame::Frame;
-use verdicts::{PolicyName, Purpose, Verdicts, policy_name};
+use verdicts::{Purpose, Verdicts};
 
 /// Something that a person should know about a program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,23 +158,20 @@ fn depth(table: &Table) -> usize {
     table.chains.keys().map(|name| below(table, name, &mut known)).max().unwrap_or(0)
 }
 
-/// Makes the program of a node. `audited` is the same cluster with the policies that only audit: what it would deny of what
-/// passes is logged.
+/// Makes the program of a node. `audited` is the same cluster compiled with its audit policies
+/// ([`Compiled::with_audit`]): what these would deny of what passes is logged.
 #[must_use]
 pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, options: &Options) -> Program {
     let view =
         View { strict_own_node: options.strict_own_node, allow_reasons: options.log_allowed.is_some() };
     let enforcement = compiled.enforcement(node, &options.own_addresses, view);
-    let mut verdicts = Verdicts::new(options, enforcing(compiled));
+    let mut verdicts = Verdicts::new(options);
     let mut entries = Entries::default();
     add(&enforcement, Purpose::Enforce, &mut entries, &mut verdicts, |_| true);
     let mut audits = false;
     if let Some(audited) = audited {
-        let enforcing = enforcing(compiled);
         let audit = audited.enforcement(node, &options.own_addresses, View { allow_reasons: false, ..view });
-        let differs = |subjects: &Subjects| {
-            subjects.policies.iter().any(|policy| !enforcing.contains(&policy_name(policy)))
-        };
+        let differs = |subjects: &Subjects| subjects.policies.iter().any(|policy| policy.audit);
         audits = add(&audit, Purpose::Audit, &mut entries, &mut verdicts, differs);
     }
     let mut notes = verdicts.notes.clone();
@@ -224,13 +221,4 @@ fn add(
         }
     }
     !work.is_empty()
-}
-
-/// The names of the policies that enforce.
-fn enforcing(compiled: &Compiled) -> BTreeSet<PolicyName> {
-    let cluster = compiled.cluster();
-    let metas = (cluster.network_policies.iter().map(|policy| &policy.meta))
-        .chain(cluster.tier_policies.iter().map(|policy| &policy.meta))
-        .chain(cluster.cilium_policies.iter().map(|policy| &policy.meta));
-    metas.map(|meta| policy_name(meta)).collect()
 }

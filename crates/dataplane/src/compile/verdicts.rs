@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{
-    network_policy::{PolicyKind, PolicyMeta},
+    network_policy::PolicyMeta,
     verdict::{Condition, Direction, Missing, Outcome, Reason, RuleRef},
 };
 use ringfence_policy::compiled::Decision;
@@ -46,13 +46,6 @@ pub(super) const KILL: &str = "kill";
 /// The chain that packets of ended connections come to.
 pub(super) const KILLED: &str = "killed";
 
-/// Kind, namespace and name of a policy.
-pub(super) type PolicyName = (PolicyKind, Option<ringfence_model::Text>, ringfence_model::Text);
-
-pub(super) fn policy_name(meta: &PolicyMeta) -> PolicyName {
-    (meta.kind, meta.namespace.clone(), meta.name.clone())
-}
-
 /// What compiled rules are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Purpose {
@@ -65,8 +58,6 @@ pub(super) enum Purpose {
 /// The verdicts given so far.
 pub(super) struct Verdicts<'a> {
     options: &'a Options,
-    /// The policies that enforce; those that an audit knows beside them are what it is about.
-    enforcing: BTreeSet<PolicyName>,
     known: FxHashMap<(Purpose, Direction, Decision), Verdict>,
     taken: BTreeMap<RuleId, String>,
     pub(super) rules: BTreeMap<RuleId, Logs>,
@@ -91,10 +82,9 @@ pub(super) fn is(field: Field, value: Value) -> Statement {
 }
 
 impl<'a> Verdicts<'a> {
-    pub(super) fn new(options: &'a Options, enforcing: BTreeSet<PolicyName>) -> Self {
+    pub(super) fn new(options: &'a Options) -> Self {
         let mut verdicts = Self {
             options,
-            enforcing,
             known: FxHashMap::default(),
             taken: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -147,7 +137,7 @@ impl<'a> Verdicts<'a> {
             Purpose::Enforce if passes => Logged::Allow,
             Purpose::Enforce => Logged::Deny,
         };
-        let logs = self.logs(logged, direction, decision);
+        let logs = Self::logs(logged, direction, decision);
         self.note(&logs);
         let id = self.number(&logs);
         let chain = match logged {
@@ -163,11 +153,11 @@ impl<'a> Verdicts<'a> {
         verdict
     }
 
-    fn logs(&self, logged: Logged, direction: Direction, decision: &Decision) -> Logs {
+    fn logs(logged: Logged, direction: Direction, decision: &Decision) -> Logs {
         let Decision { outcome, conditions, missing, reasons } = decision.clone();
         let audits = |reason: &Reason| match reason {
-            Reason::Rule(rule) => !self.enforcing.contains(&policy_name(&rule.policy)),
-            Reason::Isolated(policy) => !self.enforcing.contains(&policy_name(policy)),
+            Reason::Rule(rule) => rule.policy.audit,
+            Reason::Isolated(policy) => policy.audit,
             _ => false,
         };
         let mut blamed = reasons;
