@@ -7,3 +7,4 @@ pub mod link;
 pub mod namespace;
 pub mod plan;
 pub mod sysctl;
+pub mod trial;
