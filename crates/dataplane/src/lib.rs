@@ -2,5 +2,8 @@
 //! messages for the kernel, the difference between two programs as one transaction, and flows from the kernel's log.
 
 pub mod interpret;
+pub mod netlink;
 pub mod nft;
 pub mod prefix;
+pub mod reconcile;
+pub mod text;
