@@ -4,7 +4,9 @@
 mod build;
 pub mod lab;
 pub mod link;
+pub mod listen;
 pub mod namespace;
 pub mod plan;
+pub mod probe;
 pub mod sysctl;
 pub mod trial;
