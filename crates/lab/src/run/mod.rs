@@ -1,0 +1,229 @@
+//! A lab at work. In: a cluster and what to try. Out: the network up, every node's program in its kernel, packets sent, and
+//! for each trial what the kernel did with them and why.
+
+mod enforce;
+mod packets;
+mod seats;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use ringfence_dataplane::{compile, netlink};
+use ringfence_model::{
+    cluster::Cluster,
+    flow::Flow,
+    port::Protocol,
+    verdict::Verdict,
+    workload::PodId,
+};
+use ringfence_policy::{Compiled, Judge, compiled::View};
+use thiserror::Error;
+
+use crate::{
+    lab::{self, Changed, Lab, LabError},
+    listen::{ListenError, Listeners},
+    plan::{self, PlanError},
+    probe::{self, ProbeError, Prober},
+    trial::{Outcomes, Ports, Scope, Trial, trials},
+};
+use enforce::Enforced;
+use seats::Seats;
+
+/// Ports that are tried outside, beside those that policies name.
+const OUTSIDE_PORTS: [(Protocol, u16); 3] = [(Protocol::Tcp, 80), (Protocol::Tcp, 443), (Protocol::Udp, 53)];
+
+/// How a lab is run.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What is built.
+    pub plan: plan::Options,
+    /// The programs' options. Their logs are never limited here: every refused packet is of interest.
+    pub program: compile::Options,
+    /// How packets are sent.
+    pub probes: probe::Options,
+}
+
+/// Why a lab cannot run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The cluster cannot be built.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The network cannot be built.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// Nobody can listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Nobody can ask.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// A node's kernel refuses its program.
+    #[error("the program of node `{node}` cannot be loaded: {cause}")]
+    Program {
+        /// The node.
+        node: String,
+        /// What the kernel says.
+        cause: netlink::Error,
+    },
+}
+
+/// How far a lab is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The network is being built.
+    Network(lab::Progress),
+    /// Listeners are ready.
+    Listening,
+    /// Programs are in the kernel, of so many nodes.
+    Enforced(usize),
+    /// Probes are answered or refused, of so many.
+    Probed {
+        /// So far.
+        done: usize,
+        /// In all.
+        of: usize,
+    },
+}
+
+/// Tells somebody how far it is.
+pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Sync);
+
+/// The engine as a data plane understands it.
+struct AsEnforced<'a>(&'a Compiled, View);
+
+impl Judge for AsEnforced<'_> {
+    fn verdict(&self, flow: &Flow) -> Verdict {
+        self.0.enforced(flow, self.1)
+    }
+}
+
+/// A lab that is up, with listeners on its pods and programs on its nodes.
+pub struct Running {
+    settings: Settings,
+    compiled: Compiled,
+    lab: Lab,
+    listeners: Listeners,
+    listening: BTreeSet<(u64, Protocol, u16)>,
+    prober: Prober,
+    enforced: Vec<Enforced>,
+    ready: Duration,
+}
+
+impl Running {
+    /// Builds the network of a cluster, listens, and enforces its policies on every node. The process must have entered
+    /// namespaces of its own ([`crate::namespace::enter`]).
+    ///
+    /// # Errors
+    /// When the cluster cannot be built or a kernel refuses something.
+    pub fn start(cluster: &Cluster, settings: Settings, on_progress: OnProgress<'_>) -> Result<Self, RunError> {
+        let start = Instant::now();
+        let topology = plan::plan(cluster, &settings.plan)?;
+        let lab = Lab::up(topology, &|progress| on_progress(Progress::Network(progress)))?;
+        let compiled = Compiled::new(lab.cluster().clone());
+        let mut running = Self {
+            prober: Prober::new(settings.probes.clone()),
+            settings,
+            compiled,
+            lab,
+            listeners: Listeners::start()?,
+            listening: BTreeSet::new(),
+            enforced: Vec::new(),
+            ready: Duration::ZERO,
+        };
+        running.listen(&Ports::of(running.lab.cluster()), &running.outside_ports())?;
+        on_progress(Progress::Listening);
+        running.enforce()?;
+        on_progress(Progress::Enforced(running.enforced.len()));
+        running.ready = start.elapsed();
+        Ok(running)
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The engine, compiled from the completed cluster.
+    #[must_use]
+    pub fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// The engine as the data plane understands it.
+    #[must_use]
+    pub fn judge(&self) -> impl Judge + '_ {
+        AsEnforced(&self.compiled, self.view())
+    }
+
+    fn view(&self) -> View {
+        View { strict_own_node: self.settings.program.strict_own_node, ..View::default() }
+    }
+
+    fn outside_ports(&self) -> Vec<(Protocol, u16)> {
+        OUTSIDE_PORTS.to_vec()
+    }
+
+    /// What is tried when nobody says what: every ordered pair of pods, Services, the outside, nodes, echo requests.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let outside = &self.lab.topology().outside;
+        Scope {
+            outside: outside.addresses.iter().map(|known| known.address).collect(),
+            outside_ports: self.outside_ports(),
+            services: true,
+            nodes: true,
+            icmp: true,
+        }
+    }
+
+    /// The trials of a scope.
+    #[must_use]
+    pub fn trials(&self, scope: &Scope) -> Vec<Trial> {
+        let cluster = self.lab.cluster();
+        trials(cluster, &self.judge(), &Ports::of(cluster), scope)
+    }
+
+    /// Brings another state of the cluster up: pods and Services come and go, the programs are changed in one transaction
+    /// a node.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; also when nodes or families differ, which needs a new lab.
+    pub fn update(&mut self, cluster: &Cluster) -> Result<Changed, RunError> {
+        let topology = plan::replan(cluster, &self.settings.plan, self.lab.topology())?;
+        let changed = self.lab.update(topology)?;
+        self.compiled = Compiled::new(self.lab.cluster().clone());
+        self.forget_closed();
+        self.listen(&Ports::of(self.lab.cluster()), &self.outside_ports())?;
+        self.enforce()?;
+        Ok(changed)
+    }
+
+    /// Sends the packets of trials.
+    ///
+    /// # Errors
+    /// When a namespace cannot be entered.
+    pub fn run(&mut self, trials: Vec<Trial>, on_progress: OnProgress<'_>) -> Result<Outcomes, RunError> {
+        self.listen_for(&trials)?;
+        let start = Instant::now();
+        let (tried, lost_records) = packets::run(self, trials, on_progress)?;
+        Ok(Outcomes {
+            tried,
+            pods: self.lab.pods().count(),
+            ready: self.ready,
+            probing: start.elapsed(),
+            lost_records,
+            notes: self.enforced.iter().flat_map(Enforced::notes).collect::<BTreeSet<_>>().into_iter().collect(),
+        })
+    }
+
+    fn seats(&self) -> Seats<'_> {
+        Seats::new(&self.lab)
+    }
+}
+
+/// A pod and a port of it.
+type PodPort = (PodId, Protocol, u16);
