@@ -2,5 +2,6 @@
 //! messages for the kernel, the difference between two programs as one transaction, and flows from the kernel's log.
 
 pub mod interpret;
+pub mod nflog;
 pub mod nft;
 pub mod prefix;
