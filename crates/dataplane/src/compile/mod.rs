@@ -13,10 +13,7 @@ mod names;
 mod options;
 mod verdicts;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use rayon::prelude::*;
 use ringfence_model::{
