@@ -208,7 +208,8 @@ pub(super) fn empty_dispatch(family: Family) -> Map {
 
 /// The policies of a group, as many as a comment holds.
 fn comment(subjects: &Subjects) -> String {
-    let plain = |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '?' };
+    let plain =
+        |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '$' | '*') { c } else { '?' };
     let mut text = String::new();
     let mut names = subjects.policies.iter().map(|policy| policy.full_name()).peekable();
     while let Some(name) = names.next() {

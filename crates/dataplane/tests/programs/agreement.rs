@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use ringfence_dataplane::{
     compile::{Options, Refusal},
     judge::{Moment, Programs},
+    nft,
 };
 use ringfence_model::{
     flow::Flow,
@@ -84,6 +85,12 @@ fn programs_do_what_the_engine_says() {
             Ok(programs) => programs,
             Err(error) => panic!("seed {seed}: {error}"),
         };
+        for node in &compiled.cluster().nodes {
+            let program = programs.program(&node.name).unwrap();
+            if let Err(error) = nft::check(&program.table) {
+                panic!("seed {seed}: {error}");
+            }
+        }
         let view = View { strict_own_node: options.strict_own_node, ..View::default() };
         for flow in clusters::flows(seed, compiled.cluster(), 100) {
             let engine = compiled.enforced(&flow, view);
