@@ -6,5 +6,6 @@ pub mod lab;
 pub mod link;
 pub mod namespace;
 pub mod plan;
+pub mod service;
 pub mod sysctl;
 pub mod trial;
