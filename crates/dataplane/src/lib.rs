@@ -5,6 +5,7 @@ pub mod compile;
 pub mod interpret;
 pub mod judge;
 pub mod netlink;
+pub mod nflog;
 pub mod nft;
 pub mod prefix;
 pub mod reconcile;

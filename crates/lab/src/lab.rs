@@ -7,6 +7,11 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use ringfence_dataplane::{
+    netlink::{self, Nftables},
+    nft::Table,
+    reconcile,
+};
 use ringfence_model::{address::Family, cluster::Cluster, workload::PodId};
 use thiserror::Error;
 
@@ -15,6 +20,7 @@ use crate::{
     link::{LinkError, Request},
     namespace::{Namespace, NamespaceError},
     plan::{NodePlace, PodKey, PodPlace, Topology},
+    service,
     sysctl::{Role, SettingError},
 };
 
@@ -30,6 +36,9 @@ pub enum LabError {
     /// A setting of a namespace could not be written.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// The kernel refused the table of Services.
+    #[error("cannot set up Services: {0}")]
+    Services(#[from] netlink::Error),
     /// A topology that does not continue the one that is up.
     #[error(
         "the families, nodes and addresses of nodes of a lab that is up cannot change ({0}): start it anew"
@@ -71,6 +80,40 @@ pub struct Lab {
     nodes: Vec<Site>,
     /// The namespaces of pods that are not on their node's network.
     pods: BTreeMap<PodKey, Namespace>,
+    services: Services,
+}
+
+/// Services, in every node and in the fabric, where connections from outside come by.
+#[derive(Debug)]
+struct Services {
+    tables: Vec<Nftables>,
+    /// What is loaded; nothing before there is the first Service.
+    loaded: Option<Table>,
+}
+
+impl Services {
+    fn open<'a>(places: impl Iterator<Item = &'a Namespace>) -> Result<Self, LabError> {
+        let tables: Result<Vec<Nftables>, LabError> =
+            places.map(|place| Ok(place.run(Nftables::open)??)).collect();
+        Ok(Self { tables: tables?, loaded: None })
+    }
+
+    /// Loads the table of a cluster, or what has changed of it.
+    fn set(&mut self, cluster: &Cluster) -> Result<(), LabError> {
+        if cluster.services.is_empty() && self.loaded.is_none() {
+            return Ok(());
+        }
+        let table = service::table(cluster);
+        let change = match &self.loaded {
+            Some(loaded) => reconcile::diff(loaded, &table),
+            None => reconcile::Transaction::load(&table),
+        };
+        for place in &mut self.tables {
+            place.apply(&change)?;
+        }
+        self.loaded = Some(table);
+        Ok(())
+    }
 }
 
 impl Lab {
@@ -133,7 +176,9 @@ impl Lab {
 
         let pods =
             pods.iter().zip(pod_sites).map(|(place, site)| (place.key.clone(), site.namespace)).collect();
-        let lab = Self { topology, fabric, outside, nodes, pods };
+        let mut services = Services::open(nodes.iter().chain([&fabric]).map(|site| &site.namespace))?;
+        services.set(&topology.cluster)?;
+        let lab = Self { topology, fabric, outside, nodes, pods, services };
         on_progress(Progress::Up);
         Ok(lab)
     }
@@ -210,13 +255,17 @@ impl Lab {
                 changed.added.push(key.clone());
             }
         }
-        let (then, now) = (virtual_addresses(&self.topology), virtual_addresses(&topology));
+        let (then, now) = (
+            service::virtual_addresses(&self.topology.cluster),
+            service::virtual_addresses(&topology.cluster),
+        );
         let gone = then
             .difference(&now)
             .map(|address| Request::RemoveRoute(crate::link::Table::Local, (*address).into()));
         let new = now.difference(&then).map(|address| build::into_cluster(*address, topology.gateway));
         let requests: Vec<Request> = gone.chain(new).collect();
         self.outside.routes.apply(&requests)?;
+        self.services.set(&topology.cluster)?;
         self.topology = topology;
         Ok(changed)
     }
@@ -265,22 +314,9 @@ fn families_of(place: &PodPlace) -> Vec<Family> {
     families.into_iter().collect()
 }
 
-/// The addresses of Services that are nobody's own: the outside host sends packets for them into the cluster.
-fn virtual_addresses(topology: &Topology) -> BTreeSet<IpAddr> {
-    let real: BTreeSet<IpAddr> = (topology.nodes.iter().flat_map(|node| &node.addresses))
-        .chain(topology.pods.iter().flat_map(|pod| &pod.addresses))
-        .copied()
-        .collect();
-    let services = &topology.cluster.services;
-    let all = services.iter().flat_map(|service| service.cluster_ips.iter().chain(&service.external_ips));
-    all.filter(|address| topology.families.contains(&Family::of(**address)) && !real.contains(*address))
-        .copied()
-        .collect()
-}
-
 /// Every address that is in the cluster.
 fn inside(topology: &Topology) -> Vec<IpAddr> {
-    let mut all = virtual_addresses(topology);
+    let mut all = service::virtual_addresses(&topology.cluster);
     all.extend(topology.nodes.iter().flat_map(|node| &node.addresses));
     all.extend(topology.pods.iter().flat_map(|pod| &pod.addresses));
     all.into_iter().collect()

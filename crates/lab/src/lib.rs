@@ -8,5 +8,6 @@ pub mod listen;
 pub mod namespace;
 pub mod plan;
 pub mod probe;
+pub mod service;
 pub mod sysctl;
 pub mod trial;

@@ -74,7 +74,8 @@ impl Book {
 }
 
 /// Why no packet of the lab can have this destination; nothing if one can.
-pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
+#[must_use]
+pub fn unusable(address: IpAddr) -> Option<&'static str> {
     let why = match address {
         IpAddr::V4(v4) if v4.octets().first() == Some(&0) => "of this network only (0.0.0.0/8)",
         IpAddr::V4(v4) if v4.is_loopback() => "a loopback address",

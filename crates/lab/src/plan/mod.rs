@@ -27,6 +27,7 @@ use thiserror::Error;
 
 use self::{address::Book, mentioned::Mentioned};
 pub use self::{
+    address::unusable,
     link::Link,
     outside::{Outside, Representative},
 };

@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
     Refusal,
-    bytes::{after_ipv4_header, after_ipv6_header},
+    bytes::after_ipv4_header,
     sctp,
 };
 
@@ -174,11 +174,7 @@ impl Datagrams {
                 (None, _) => {}
             }
         };
-        let mut payload = buffers.data.get(..length)?;
-        if self.v6 && self.kind == Kind::Sctp {
-            // The kernel quotes the IPv6 header too, but for sockets that write it themselves.
-            payload = after_ipv6_header(payload)?;
-        }
+        let payload = buffers.data.get(..length)?;
         Some(Quoted { refusal, payload })
     }
 
