@@ -4,6 +4,7 @@
 mod enforce;
 mod packets;
 mod seats;
+pub mod words;
 
 use std::{
     collections::BTreeSet,
@@ -11,31 +12,27 @@ use std::{
 };
 
 use ringfence_dataplane::{compile, netlink};
-use ringfence_model::{
-    cluster::Cluster,
-    flow::Flow,
-    port::Protocol,
-    verdict::Verdict,
-    workload::PodId,
-};
+use ringfence_model::{cluster::Cluster, flow::Flow, port::Protocol, verdict::Verdict};
 use ringfence_policy::{Compiled, Judge, compiled::View};
 use thiserror::Error;
 
 use crate::{
     lab::{self, Changed, Lab, LabError},
     listen::{ListenError, Listeners},
+    namespace::NamespaceError,
     plan::{self, PlanError},
     probe::{self, ProbeError, Prober},
     trial::{Outcomes, Ports, Scope, Trial, trials},
 };
 use enforce::Enforced;
+pub use enforce::OnRecord;
 use seats::Seats;
 
 /// Ports that are tried outside, beside those that policies name.
 const OUTSIDE_PORTS: [(Protocol, u16); 3] = [(Protocol::Tcp, 80), (Protocol::Tcp, 443), (Protocol::Udp, 53)];
 
 /// How a lab is run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// What is built.
     pub plan: plan::Options,
@@ -43,6 +40,8 @@ pub struct Settings {
     pub program: compile::Options,
     /// How packets are sent.
     pub probes: probe::Options,
+    /// Who is told of every record of the nodes' logs.
+    pub on_record: Option<OnRecord>,
 }
 
 /// Why a lab cannot run.
@@ -60,6 +59,17 @@ pub enum RunError {
     /// Nobody can ask.
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    /// A namespace cannot be entered.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A node's log cannot be read.
+    #[error("the log of node `{node}` cannot be read: {cause}")]
+    Log {
+        /// The node.
+        node: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// A node's kernel refuses its program.
     #[error("the program of node `{node}` cannot be loaded: {cause}")]
     Program {
@@ -104,6 +114,10 @@ impl Judge for AsEnforced<'_> {
 pub struct Running {
     settings: Settings,
     compiled: Compiled,
+    /// With audit policies enforced, if there are any.
+    audited: Option<Compiled>,
+    /// How often the policies have changed, from 1.
+    epoch: u32,
     lab: Lab,
     listeners: Listeners,
     listening: BTreeSet<(u64, Protocol, u16)>,
@@ -118,12 +132,19 @@ impl Running {
     ///
     /// # Errors
     /// When the cluster cannot be built or a kernel refuses something.
-    pub fn start(cluster: &Cluster, settings: Settings, on_progress: OnProgress<'_>) -> Result<Self, RunError> {
+    pub fn start(
+        cluster: &Cluster,
+        settings: Settings,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Self, RunError> {
         let start = Instant::now();
         let topology = plan::plan(cluster, &settings.plan)?;
         let lab = Lab::up(topology, &|progress| on_progress(Progress::Network(progress)))?;
         let compiled = Compiled::new(lab.cluster().clone());
+        let audited = audited(lab.cluster());
         let mut running = Self {
+            audited,
+            epoch: 1,
             prober: Prober::new(settings.probes.clone()),
             settings,
             compiled,
@@ -196,6 +217,7 @@ impl Running {
         let topology = plan::replan(cluster, &self.settings.plan, self.lab.topology())?;
         let changed = self.lab.update(topology)?;
         self.compiled = Compiled::new(self.lab.cluster().clone());
+        self.audited = audited(self.lab.cluster());
         self.forget_closed();
         self.listen(&Ports::of(self.lab.cluster()), &self.outside_ports())?;
         self.enforce()?;
@@ -216,8 +238,16 @@ impl Running {
             ready: self.ready,
             probing: start.elapsed(),
             lost_records,
-            notes: self.enforced.iter().flat_map(Enforced::notes).collect::<BTreeSet<_>>().into_iter().collect(),
+            notes: self.notes(),
         })
+    }
+
+    /// What is closed for want of a proxy or a fact, in words, sorted.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let notes = self.enforced.iter().flat_map(Enforced::notes);
+        let words: BTreeSet<String> = notes.map(words::note).collect();
+        words.into_iter().collect()
     }
 
     fn seats(&self) -> Seats<'_> {
@@ -225,5 +255,11 @@ impl Running {
     }
 }
 
-/// A pod and a port of it.
-type PodPort = (PodId, Protocol, u16);
+/// The cluster with its audit policies enforced, if it has any.
+fn audited(cluster: &Cluster) -> Option<Compiled> {
+    let network = cluster.network_policies.iter().map(|policy| &policy.meta);
+    let tiers = cluster.tier_policies.iter().map(|policy| &policy.meta);
+    let cilium = cluster.cilium_policies.iter().map(|policy| &policy.meta);
+    let any = network.chain(tiers).chain(cilium).any(|policy| policy.audit);
+    any.then(|| Compiled::with_audit(cluster.clone()))
+}

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use ringfence_model::{flow::Endpoint, verdict::Outcome, workload::PodId};
+use ringfence_model::{flow::Endpoint, workload::PodId};
 
 use super::{OnProgress, Progress, RunError, Running, seats::Seats};
 use crate::{
     listen::Listener,
     probe::{self, Probe},
-    trial::{Expected, Kernel, Ports, Target, Tried, Trial},
+    trial::{Expected, Kernel, Ports, Target, Trial, Tried},
 };
 use ringfence_model::port::Protocol;
 
@@ -29,7 +29,7 @@ impl Running {
             }
         }
         wanted.extend(outside.iter().map(|(protocol, port)| (seats.outside(), NO_POD, *protocol, *port)));
-        let namespaces = seats.namespaces.clone();
+        let namespaces = seats.namespaces;
         self.listen_at(&namespaces, &wanted)
     }
 
@@ -73,16 +73,17 @@ impl Running {
     pub(super) fn listen_for(&mut self, trials: &[Trial]) -> Result<(), RunError> {
         let seats = self.seats();
         let mut wanted = Vec::new();
-        for flow in trials.iter().filter_map(Trial::flow) {
-            if let Ok(seat) = seats.destination(&flow) {
-                let id = match &flow.to {
+        for trial in trials {
+            let Target::End(to) = &trial.to else { continue };
+            if let Ok(seat) = seats.seat(to, trial.family) {
+                let id = match to {
                     Endpoint::Pod(pod) => self.number(*pod),
                     _ => NO_POD,
                 };
-                wanted.push((seat.at, id, flow.protocol, flow.port));
+                wanted.push((seat.at, id, trial.protocol, trial.port));
             }
         }
-        let namespaces = seats.namespaces.clone();
+        let namespaces = seats.namespaces;
         self.listen_at(&namespaces, &wanted)
     }
 
@@ -115,7 +116,7 @@ pub(super) fn run(
             Err(why) => (Kernel::Undecided(why), Vec::new()),
             Ok(probe) => {
                 let outcome = outcomes.next().unwrap_or(probe::Outcome::Silent);
-                (kernel(outcome), denials.of(&probe, backend_addresses(&trial, running)))
+                (kernel(outcome), denials.of(&probe, &backends(&trial, running)))
             }
         };
         Tried { disagreement: trial.compare(&kernel), trial, kernel, denials }
@@ -125,37 +126,22 @@ pub(super) fn run(
 
 /// The packet that tries a trial, or why there is none.
 fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
-    if let Expected::One(verdict) = &trial.expected
-        && verdict.outcome == Outcome::AllowIf
-        && !matches!(trial.to, Target::End(Endpoint::Name(_)))
-    {
-        // The port is closed for want of a proxy; that it is closed can be tried.
-    }
-    let source = |family| {
-        let flow = ringfence_model::flow::Flow {
-            from: trial.from.clone(),
-            to: trial.from.clone(),
-            family,
-            protocol: trial.protocol,
-            port: trial.port,
-            request: None,
-        };
-        seats.source(&flow)
-    };
-    let from = source(trial.family)?;
-    let to: IpAddr = match (&trial.to, trial.flow()) {
-        (Target::Service { address, .. }, _) => *address,
-        (Target::End(_), Some(flow)) => seats.destination(&flow)?.address,
-        (Target::End(_), None) => return Err("it is no connection".to_owned()),
+    let from = seats.seat(&trial.from, trial.family)?;
+    let to = match &trial.to {
+        Target::Service { address, .. } => *address,
+        Target::End(end) => seats.seat(end, trial.family)?.address,
     };
     Ok(Probe { from: from.at, source: from.address, to, protocol: trial.protocol, port: trial.port })
 }
 
-/// The addresses of the pods that a Service may have chosen.
-fn backend_addresses(trial: &Trial, running: &Running) -> Vec<IpAddr> {
+/// The addresses and ports that a Service may have chosen.
+fn backends(trial: &Trial, running: &Running) -> Vec<(IpAddr, u16)> {
     let Expected::Backends(backends) = &trial.expected else { return Vec::new() };
-    let pods = backends.iter().filter_map(|backend| running.lab.topology().pod(backend.pod));
-    pods.flat_map(|place| place.addresses.iter().copied()).collect()
+    let ends = backends.iter().filter_map(|backend| {
+        let place = running.lab.topology().pod(backend.pod)?;
+        Some(place.addresses.iter().map(|address| (*address, backend.port)))
+    });
+    ends.flatten().collect()
 }
 
 fn kernel(outcome: probe::Outcome) -> Kernel {

@@ -3,11 +3,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use ringfence_model::{
-    address::Family,
-    flow::{Endpoint, Flow},
-    workload::PodId,
-};
+use ringfence_model::{address::Family, flow::Endpoint, workload::PodId};
 
 use crate::{lab::Lab, namespace::Namespace};
 
@@ -60,22 +56,14 @@ impl<'a> Seats<'a> {
         self.of_pod.get(&pod).copied()
     }
 
-    /// Where packets of a flow start, or why none can.
-    pub(super) fn source(&self, flow: &Flow) -> Result<Seat, String> {
-        self.seat(&flow.from, flow.family)
-    }
-
-    /// Where packets of a flow go, or why none can.
-    pub(super) fn destination(&self, flow: &Flow) -> Result<Seat, String> {
-        self.seat(&flow.to, flow.family)
-    }
-
-    fn seat(&self, end: &Endpoint, family: Family) -> Result<Seat, String> {
+    /// Where packets from or to an end start or go, or why none can.
+    pub(super) fn seat(&self, end: &Endpoint, family: Family) -> Result<Seat, String> {
         match end {
             Endpoint::Pod(id) => {
                 let place = self.lab.topology().pod(*id).ok_or("the pod is finished")?;
                 let address = place.addresses.iter().find(|address| Family::of(**address) == family);
-                let address = *address.ok_or_else(|| format!("the pod has no {} address", family.as_str()))?;
+                let address =
+                    *address.ok_or_else(|| format!("the pod has no {} address", family.as_str()))?;
                 let at = self.of_pod(*id).ok_or("the pod is finished")?;
                 Ok(Seat { at, address })
             }
