@@ -1,6 +1,7 @@
 //! One node's enforcement program. In: a compiled cluster. Out: a pure program (`nft`), its text for people, its netlink
 //! messages for the kernel, the difference between two programs as one transaction, and flows from the kernel's log.
 
+pub mod features;
 pub mod netlink;
 pub mod nft;
 pub mod reconcile;
