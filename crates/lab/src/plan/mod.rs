@@ -29,6 +29,7 @@ use self::{address::Book, mentioned::Mentioned};
 pub use self::{
     address::unusable,
     link::Link,
+    mentioned::plain as plain_name,
     outside::{Outside, Representative},
 };
 

@@ -3,6 +3,7 @@
 //! set: then they fail. Run as root it runs a second time as an ordinary user.
 
 mod cluster;
+mod dns;
 mod namespaces;
 mod pods;
 mod services;
@@ -15,7 +16,9 @@ use ringfence_lab::namespace;
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let root = nix::unistd::geteuid().is_root();
-    let mut trials = Vec::from_iter([namespaces::trials(), pods::trials(), services::trials()].into_iter().flatten());
+    let mut trials = Vec::from_iter(
+        [namespaces::trials(), pods::trials(), services::trials(), dns::trials()].into_iter().flatten(),
+    );
     if root {
         trials.extend(user::trials());
     }
