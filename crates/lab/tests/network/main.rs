@@ -4,6 +4,7 @@
 
 mod cluster;
 mod dns;
+mod gone;
 mod namespaces;
 mod pods;
 mod services;
@@ -14,10 +15,15 @@ use ringfence_lab::namespace;
 
 #[expect(clippy::print_stderr, reason = "says why tests are skipped, before the harness starts")]
 fn main() -> std::process::ExitCode {
+    if let Some(done) = gone::role() {
+        return done;
+    }
     let arguments = Arguments::from_args();
     let root = nix::unistd::geteuid().is_root();
     let mut trials = Vec::from_iter(
-        [namespaces::trials(), pods::trials(), services::trials(), dns::trials()].into_iter().flatten(),
+        [namespaces::trials(), pods::trials(), services::trials(), dns::trials(), gone::trials()]
+            .into_iter()
+            .flatten(),
     );
     if root {
         trials.extend(user::trials());
