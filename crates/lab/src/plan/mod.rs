@@ -293,3 +293,6 @@ impl Draft<'_> {
 fn called(pod: &Pod) -> String {
     format!("the pod `{}/{}`", pod.namespace, pod.name)
 }
+
+#[cfg(test)]
+mod tests;
