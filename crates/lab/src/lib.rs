@@ -2,6 +2,8 @@
 //! and what the kernel did with each.
 
 mod build;
+pub mod dns;
+pub mod exec;
 pub mod lab;
 pub mod link;
 pub mod listen;
