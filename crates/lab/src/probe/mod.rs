@@ -2,7 +2,9 @@
 
 mod bytes;
 mod flight;
+mod held;
 mod icmp;
+mod opens;
 mod ports;
 mod run;
 pub(crate) mod sctp;
@@ -14,6 +16,8 @@ use nix::errno::Errno;
 use ringfence_model::port::Protocol;
 
 pub use crate::listen::Answerer;
+pub use held::{Held, Hold};
+pub use opens::{Attempt, Bounds, Opening, Opens};
 pub use run::{Options, ProbeError, Prober};
 
 /// One question to the network.
