@@ -1,6 +1,7 @@
 //! Probes. In: from where to where, over which protocol, by the thousand. Out: what came back for each, and who answered.
 
 mod bytes;
+pub mod client;
 mod flight;
 mod held;
 mod icmp;
