@@ -68,7 +68,12 @@ impl<W: Wire> Nftables<W> {
     }
 
     /// Applies a transaction if the ruleset is still of a generation, with flags for a table that it creates.
-    pub(crate) fn commit(&mut self, transaction: &Transaction, flags: u32, generation: Option<u32>) -> Result<(), Error> {
+    pub(crate) fn commit(
+        &mut self,
+        transaction: &Transaction,
+        flags: u32,
+        generation: Option<u32>,
+    ) -> Result<(), Error> {
         let encoded = Encoded::new(transaction, flags);
         if encoded.messages.is_empty() {
             return Ok(());
@@ -117,7 +122,11 @@ impl<W: Wire> Nftables<W> {
         let mut number = |w: &mut Writer, start: usize, last: bool| {
             w.put(start + 8, &sequence.to_ne_bytes());
             if last {
-                let flags = w.bytes().get(start + 6..start + 8).and_then(|bytes| bytes.first_chunk().copied()).map_or(0, u16::from_ne_bytes);
+                let flags = w
+                    .bytes()
+                    .get(start + 6..start + 8)
+                    .and_then(|bytes| bytes.first_chunk().copied())
+                    .map_or(0, u16::from_ne_bytes);
                 w.put(start + 6, &(flags | uapi::NLM_F_ACK).to_ne_bytes());
             }
             sequence = sequence.wrapping_add(1);
@@ -145,7 +154,8 @@ impl<W: Wire> Nftables<W> {
                 Ok(()) => {
                     for message in Messages(&self.buffer) {
                         // Late answers to something earlier are nobody's.
-                        let ours = usize::try_from(message.sequence.wrapping_sub(first)).is_ok_and(|index| index <= messages + 1);
+                        let ours = usize::try_from(message.sequence.wrapping_sub(first))
+                            .is_ok_and(|index| index <= messages + 1);
                         if ours && let Some(answer) = answer(&message) {
                             answers.push(answer);
                         }
@@ -195,15 +205,27 @@ pub(super) fn acknowledged(message: &Message<'_>) -> (Option<Errno>, Option<Stri
         at = 4 + length.next_multiple_of(4);
     }
     let detail = (message.flags & uapi::NLM_F_ACK_TLVS != 0)
-        .then(|| Attributes(message.body.get(at..).unwrap_or(&[])).text(uapi::NLMSGERR_ATTR_MSG).map(str::to_owned))
+        .then(|| {
+            Attributes(message.body.get(at..).unwrap_or(&[])).text(uapi::NLMSGERR_ATTR_MSG).map(str::to_owned)
+        })
         .flatten();
     ((code != 0).then(|| Errno::from_raw(-code)), detail)
 }
 
-fn refusal(transaction: &Transaction, encoded: &Encoded, failed: &Answer, first: u32, errno: Errno) -> Refusal {
-    let index = failed.sequence.wrapping_sub(first).checked_sub(1).and_then(|index| usize::try_from(index).ok());
-    let change = index.and_then(|index| encoded.messages.get(index)).and_then(|(_, change)| transaction.changes.get(*change));
-    let what = change.map_or_else(|| format!("put the changes to table `{}` into effect", transaction.table), describe);
+fn refusal(
+    transaction: &Transaction,
+    encoded: &Encoded,
+    failed: &Answer,
+    first: u32,
+    errno: Errno,
+) -> Refusal {
+    let index =
+        failed.sequence.wrapping_sub(first).checked_sub(1).and_then(|index| usize::try_from(index).ok());
+    let change = index
+        .and_then(|index| encoded.messages.get(index))
+        .and_then(|(_, change)| transaction.changes.get(*change));
+    let what = change
+        .map_or_else(|| format!("put the changes to table `{}` into effect", transaction.table), describe);
     Refusal { what, errno, detail: failed.detail.clone() }
 }
 
@@ -218,7 +240,11 @@ fn describe(change: &Change) -> String {
         Change::DeleteChain(name) => format!("delete the chain `{name}`"),
         Change::FlushChain(name) => format!("empty the chain `{name}`"),
         Change::AddRule(chain, rule) => format!("add the rule `{}` to the chain `{chain}`", text::rule(rule)),
-        Change::AddElements(shape, members) => format!("add {} elements to the set `{}`", members.len(), shape.name),
-        Change::DeleteElements(shape, members) => format!("delete {} elements from the set `{}`", members.len(), shape.name),
+        Change::AddElements(shape, members) => {
+            format!("add {} elements to the set `{}`", members.len(), shape.name)
+        }
+        Change::DeleteElements(shape, members) => {
+            format!("delete {} elements from the set `{}`", members.len(), shape.name)
+        }
     }
 }

@@ -28,4 +28,3 @@ type Test = (&'static str, fn());
 
 /// Named trials of a module.
 type Tests = &'static [Test];
-

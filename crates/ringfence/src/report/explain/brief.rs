@@ -31,9 +31,7 @@ fn of_part(part: &Part) -> String {
 /// The sides that made the outcome what it is; for an allowed connection both did.
 pub(crate) fn decisive(verdict: &Verdict) -> impl Iterator<Item = (Direction, &Side)> {
     let sides = [(Direction::Egress, &verdict.egress), (Direction::Ingress, &verdict.ingress)];
-    sides
-        .into_iter()
-        .filter(|(_, side)| side.outcome == verdict.outcome || verdict.outcome == Outcome::Allow)
+    sides.into_iter().filter(|(_, side)| side.outcome == verdict.outcome || verdict.outcome == Outcome::Allow)
 }
 
 /// The reasons of one verdict.

@@ -14,6 +14,9 @@ const EXAMPLES: usize = 3;
 /// Places shown for each rule.
 const PLACES: usize = 3;
 
+/// The units of both ends.
+type Pair = (Option<usize>, Option<usize>);
+
 /// What one rule refused, or would have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Drop {
@@ -43,35 +46,38 @@ pub(super) struct Drops {
 impl Drops {
     /// Of everything that was tried.
     pub(super) fn of(tried: &[Tried], ends: &Ends<'_>, cluster: &Cluster) -> Self {
-        let mut rules: BTreeMap<(bool, &str, Direction), Drop> = BTreeMap::new();
+        let mut rules: BTreeMap<(bool, &str, Direction), (Drop, Vec<Pair>)> = BTreeMap::new();
         let mut silent = 0;
         for one in tried {
             if matches!(one.kernel, Kernel::Denied(_)) && one.denials.iter().all(|denial| denial.audit) {
                 silent += 1;
             }
             for denial in &one.denials {
-                let drop =
-                    rules.entry((denial.audit, &denial.rule, denial.direction)).or_insert_with(|| Drop {
-                        rule: denial.rule.clone(),
-                        direction: denial.direction,
-                        audit: denial.audit,
-                        count: 0,
-                        places: places(denial, cluster),
-                        examples: Vec::new(),
-                    });
+                let key = (denial.audit, denial.rule.as_str(), denial.direction);
+                let (drop, pairs) = rules.entry(key).or_insert_with(|| (new(denial, cluster), Vec::new()));
                 drop.count += 1;
-                if drop.examples.len() < EXAMPLES {
-                    let example = example(one, ends);
-                    if !drop.examples.contains(&example) {
-                        drop.examples.push(example);
-                    }
+                let pair = (ends.source(one), ends.target(one));
+                if pairs.len() < EXAMPLES && !pairs.contains(&pair) {
+                    pairs.push(pair);
+                    drop.examples.push(example(one, ends));
                 }
             }
         }
-        let mut rules: Vec<Drop> = rules.into_values().collect();
+        let mut rules: Vec<Drop> = rules.into_values().map(|(drop, _)| drop).collect();
         // The sort is stable, so that equals stay in the order of their names.
         rules.sort_by_key(|drop| (drop.audit, Reverse(drop.count)));
         Self { rules, silent }
+    }
+}
+
+fn new(denial: &Denial, cluster: &Cluster) -> Drop {
+    Drop {
+        rule: denial.rule.clone(),
+        direction: denial.direction,
+        audit: denial.audit,
+        count: 0,
+        places: places(denial, cluster),
+        examples: Vec::new(),
     }
 }
 

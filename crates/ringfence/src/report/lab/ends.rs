@@ -130,7 +130,9 @@ impl<'a> Ends<'a> {
                 Some(node) => {
                     let (own, other) = self.nodes?;
                     let at = match &tried.trial.to {
-                        Target::End(Endpoint::Pod(id)) => self.cluster.pod(*id).and_then(|pod| pod.node.as_ref()),
+                        Target::End(Endpoint::Pod(id)) => {
+                            self.cluster.pod(*id).and_then(|pod| pod.node.as_ref())
+                        }
                         _ => None,
                     };
                     Some(if at == Some(&node.name) { own } else { other })
@@ -212,6 +214,7 @@ impl Seen {
     fn of(tried: &[Tried], cluster: &Cluster) -> Self {
         let mut seen = Self::default();
         let workload = |id: PodId| cluster.pod(id).map(|pod| pod.workload);
+        let on_node = |id: PodId| cluster.pod(id).is_some_and(|pod| pod.host_network);
         for one in tried {
             let trial = &one.trial;
             let mut facts = DefaultHasher::new();
@@ -220,11 +223,16 @@ impl Seen {
             let facts = facts.finish();
             let node = matches!(&trial.from, Endpoint::Address(at) if cluster.node_of_address(*at).is_some());
             seen.nodes |= node;
-            // What replicas say to each other, and what their own node says to them, does not tell them apart.
-            let aside = match (&trial.from, &trial.to) {
-                (Endpoint::Pod(from), Target::End(Endpoint::Pod(to))) => workload(*from) == workload(*to),
-                _ => node,
-            };
+            // What replicas say to each other does not tell them apart, nor what passes between them and nodes (pods on
+            // their node's network are nodes to others): that depends on which node each runs on.
+            let aside = node
+                || match (&trial.from, &trial.to) {
+                    (Endpoint::Pod(from), Target::End(Endpoint::Pod(to))) => {
+                        workload(*from) == workload(*to) || on_node(*from) || on_node(*to)
+                    }
+                    (Endpoint::Pod(from), _) => on_node(*from),
+                    _ => false,
+                };
             let to_end = match &trial.to {
                 Target::End(end) => Some(end),
                 Target::Service { namespace, name, .. } => {

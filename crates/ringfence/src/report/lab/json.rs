@@ -118,7 +118,9 @@ fn disagreement<'a>(report: &'a LabReport<'_>, tried: &'a Tried) -> Disagreement
             Some(Disagreement::Opened) | None => "opened",
         },
         answered_by: match &tried.kernel {
-            Kernel::Allowed(Some(pod)) if trial.to != ringfence_lab::trial::Target::End(Endpoint::Pod(*pod)) => {
+            Kernel::Allowed(Some(pod))
+                if trial.to != ringfence_lab::trial::Target::End(Endpoint::Pod(*pod)) =>
+            {
                 Some(report.ends.pod(*pod))
             }
             _ => None,

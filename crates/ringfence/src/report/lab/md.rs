@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     LabReport, open,
-    table::{Table, shown},
+    table::{self, Table, shown},
 };
 use crate::report::{
     md::{cell, escape},
@@ -47,7 +47,8 @@ fn write_table(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
     for at in table.columns.iter().filter(|at| table.rows.iter().all(|(row, _)| row != *at)) {
         writeln!(out, "| {} | {} |{}", at + 1, name(*at), " |".repeat(heads.len()))?;
     }
-    let legend: Vec<String> = shown(&table).map(|(state, words)| format!("`{}` {words}", state.sign())).collect();
+    let legend: Vec<String> =
+        shown(&table).map(|(state, words)| format!("`{}` {words}", state.sign())).collect();
     if table.summed {
         writeln!(out, "\nBy namespace: pairs of workloads with an open port / pairs tried.")
     } else {
@@ -56,18 +57,22 @@ fn write_table(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_open(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let lines = open::lines(report);
-    if lines.is_empty() {
+    if table::is_summed(report) {
+        return writeln!(out, "\nOpen ports one by one: `--format json`.");
+    }
+    let found = open::open(report);
+    if found.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n## What is open\n\n| To | Ports | From |\n|---|---|---|")?;
-    let mut before = "";
-    for line in &lines {
-        let to = if before == line.to { String::new() } else { escape(&line.to) };
-        before = &line.to;
-        writeln!(out, "| {to} | {} | {} |", cell(&line.ports), escape(&line.sources.join(", ")))?;
+    for open in &found {
+        let mut to = cell(&open.to);
+        for line in &open.lines {
+            writeln!(out, "| {to} | {} | {} |", cell(&line.ports), escape(&line.sources.join(", ")))?;
+            to.clear();
+        }
     }
-    if lines.iter().any(|line| line.partly) {
+    if found.iter().flat_map(|open| &open.lines).any(|line| line.partly) {
         writeln!(out, "\n\\* not from or to every replica, node or address family.")?;
     }
     Ok(())
@@ -109,7 +114,10 @@ fn write_drops(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
             continue;
         }
         let total = count(rules().map(|drop| drop.count).sum(), "record");
-        writeln!(out, "\n## {title}\n\n{total}.\n\n| Count | Rule | Side | Where | Examples |\n|---:|---|---|---|---|")?;
+        writeln!(
+            out,
+            "\n## {title}\n\n{total}.\n\n| Count | Rule | Side | Where | Examples |\n|---:|---|---|---|---|"
+        )?;
         for drop in rules() {
             let (rule, side) = (escape(&drop.rule), drop.direction.as_str());
             let (places, examples) = (cell(&drop.places), cell(&drop.examples));

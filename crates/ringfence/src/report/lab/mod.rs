@@ -38,11 +38,7 @@ pub(crate) struct LabReport<'a> {
 
 impl<'a> LabReport<'a> {
     /// Of what came of the trials, which are about the completed cluster.
-    pub(crate) fn new(
-        outcomes: &'a Outcomes,
-        cluster: &'a Cluster,
-        tested: Option<&'a Tested<'a>>,
-    ) -> Self {
+    pub(crate) fn new(outcomes: &'a Outcomes, cluster: &'a Cluster, tested: Option<&'a Tested<'a>>) -> Self {
         let ends = Ends::of(&outcomes.tried, cluster);
         let grid = Grid::of(&outcomes.tried, &ends);
         let drops = Drops::of(&outcomes.tried, &ends, cluster);
@@ -81,8 +77,7 @@ impl<'a> LabReport<'a> {
             0 => "kernel and engine agree on every one".to_owned(),
             _ => format!("kernel and engine disagree on {differ}"),
         };
-        let undecided =
-            if undecided > 0 { format!(" ({undecided} undecided)") } else { String::new() };
+        let undecided = if undecided > 0 { format!(" ({undecided} undecided)") } else { String::new() };
         format!("{of}: {result}{undecided}")
     }
 

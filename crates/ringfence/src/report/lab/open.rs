@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 
 use ringfence_model::Text;
 
-use super::{LabReport, grid::ports_text};
+use super::{
+    LabReport,
+    grid::{Way, ports_text},
+};
+use crate::report::words::count;
+
+/// More sources than this that get in on every port are counted: the grid shows them.
+const MOST_SOURCES: usize = 6;
 
 /// One way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// The destination.
-    pub(super) to: String,
     /// The ports in pieces.
     pub(super) ports: Vec<String>,
     /// Whether it is open to or from some of the replicas, nodes or families only.
@@ -20,26 +25,43 @@ pub(super) struct Line {
     pub(super) sources: Vec<String>,
 }
 
+/// Destinations that are open in the same ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    /// The destinations.
+    pub(super) to: Vec<String>,
+    /// The ways in.
+    pub(super) lines: Vec<Line>,
+}
+
 /// All ways in, by destination.
-pub(super) fn lines(report: &LabReport<'_>) -> Vec<Line> {
-    let mut lines = Vec::new();
+pub(super) fn open(report: &LabReport<'_>) -> Vec<Open> {
+    let mut found: Vec<Open> = Vec::new();
     for to in report.grid.targets() {
         let tried = report.grid.tried_from(to);
-        for way in report.grid.ways(to) {
-            let mut ports =
-                if way.ports.is_empty() { "every probed port".to_owned() } else { ports_text(&way.ports) };
+        let line = |way: Way| {
+            let every = way.ports.is_empty();
+            let mut ports = if every { "every probed port".to_owned() } else { ports_text(&way.ports) };
             if way.partly {
                 ports.push_str(" *");
             }
-            lines.push(Line {
-                to: report.ends.name(to).to_owned(),
-                ports: ports.split(", ").map(str::to_owned).collect(),
-                partly: way.partly,
-                sources: together(report, &way.sources, &tried),
-            });
+            let mut sources = together(report, &way.sources, &tried);
+            if every && sources.len() > MOST_SOURCES {
+                sources = vec![format!("{} (# in the grid)", count(way.sources.len(), "source"))];
+            }
+            Line { ports: ports.split(", ").map(str::to_owned).collect(), partly: way.partly, sources }
+        };
+        let lines: Vec<Line> = report.grid.ways(to).into_iter().map(line).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let name = report.ends.name(to).to_owned();
+        match found.last_mut() {
+            Some(last) if last.lines == lines => last.to.push(name),
+            _ => found.push(Open { to: vec![name], lines }),
         }
     }
-    lines
+    found
 }
 
 /// Names of sources: `everyone`, `shop/*` or one by one.

@@ -34,8 +34,13 @@ impl Table {
     /// The table of a report.
     pub(super) fn of(report: &LabReport<'_>) -> Self {
         let units = report.ends.shown();
-        if units > MOST_UNITS { by_namespace(report, units) } else { by_unit(report, units) }
+        if is_summed(report) { by_namespace(report, units) } else { by_unit(report, units) }
     }
+}
+
+/// Whether there are too many units to list them one by one.
+pub(super) fn is_summed(report: &LabReport<'_>) -> bool {
+    report.ends.shown() > MOST_UNITS
 }
 
 /// The part of the legend that a table needs.

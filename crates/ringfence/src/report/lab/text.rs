@@ -12,7 +12,7 @@ use super::{
     drops::Drop,
     grid::State,
     open,
-    table::{Table, shown},
+    table::{self, Table, shown},
 };
 use crate::report::{
     explain::text::{outcome, paragraph},
@@ -89,10 +89,8 @@ fn write_table(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:1$}{DIM}{heads}{DIM:#}", "", digits + 2 + left)?;
     } else {
         for digit in 0..digits {
-            let line: String = heads
-                .iter()
-                .map(|head| format!(" {}", head.chars().nth(digit).unwrap_or(' ')))
-                .collect();
+            let line: String =
+                heads.iter().map(|head| format!(" {}", head.chars().nth(digit).unwrap_or(' '))).collect();
             writeln!(out, "{:1$}{DIM}{2}{DIM:#}", "", digits + 2 + left, line.trim_end())?;
         }
     }
@@ -101,7 +99,13 @@ fn write_table(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
         write!(out, "{DIM}{:>digits$}{DIM:#}  {}", at + 1, pad(&shortened(name, left), left))?;
         for cell in cells {
             let style = style(cell.state);
-            write!(out, "{:width$}{style}{}{style:#}", "", cell.text, width = column - cell.text.chars().count())?;
+            write!(
+                out,
+                "{:width$}{style}{}{style:#}",
+                "",
+                cell.text,
+                width = column - cell.text.chars().count()
+            )?;
         }
         writeln!(out)?;
     }
@@ -133,28 +137,33 @@ fn shortened(name: &str, width: usize) -> String {
 }
 
 fn write_open(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let lines = open::lines(report);
-    if lines.is_empty() {
+    if table::is_summed(report) {
+        return writeln!(out, "{DIM}Open ports one by one: --format json{DIM:#}");
+    }
+    let found = open::open(report);
+    if found.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{BOLD}What is open{BOLD:#}{DIM}, to whom, on which ports, from where{DIM:#}")?;
-    let name = lines.iter().map(|line| line.to.width()).max().unwrap_or(0).min(WIDEST_NAME);
-    let ports = lines.iter().map(|line| line.ports.join(", ").width()).max().unwrap_or(0).min(WIDEST_PORTS);
+    let lines = || found.iter().flat_map(|open| &open.lines);
+    let name = found.iter().flat_map(|open| &open.to).map(|to| to.width() + 1).max();
+    let name = name.unwrap_or(0).min(WIDEST_NAME);
+    let ports = lines().map(|line| line.ports.join(", ").width()).max().unwrap_or(0).min(WIDEST_PORTS);
     let rest = WIDTH - name - ports - 6;
-    let mut before = "";
-    for line in &lines {
-        let mut to = if before == line.to { "" } else { line.to.as_str() };
-        if to.width() > name {
-            writeln!(out, "  {to}")?;
-            to = "";
-        }
-        before = &line.to;
-        for (which, from) in beside(wrap(&line.ports, ports), wrap(&line.sources, rest)) {
-            writeln!(out, "  {}  {}  {from}", pad(to, name), pad(&which, ports))?;
-            to = "";
+    for open in &found {
+        let ways = open.lines.iter().flat_map(|line| {
+            beside(wrap(&line.ports, ports), wrap(&line.sources, rest))
+                .map(|(which, from)| format!("{}  {from}", pad(&which, ports)))
+        });
+        for (to, way) in beside(wrap(&open.to, name), ways.collect()) {
+            if to.width() > name {
+                writeln!(out, "  {to}\n  {:name$}  {way}", "")?;
+            } else {
+                writeln!(out, "{}", format!("  {}  {way}", pad(&to, name)).trim_end())?;
+            }
         }
     }
-    if lines.iter().any(|line| line.partly) {
+    if lines().any(|line| line.partly) {
         writeln!(out, "{DIM}  * not from or to every replica, node or address family{DIM:#}")?;
     }
     Ok(())
@@ -212,7 +221,13 @@ fn write_drops(report: &LabReport<'_>, out: &mut dyn Write) -> io::Result<()> {
         let digits = rules.iter().map(|drop| drop.count.to_string().len()).max().unwrap_or(1);
         for drop in rules.iter().take(MOST_RULES) {
             let inner = digits + 4;
-            writeln!(out, "  {:>digits$}  {} {DIM}({}){DIM:#}", drop.count, drop.rule, drop.direction.as_str())?;
+            writeln!(
+                out,
+                "  {:>digits$}  {} {DIM}({}){DIM:#}",
+                drop.count,
+                drop.rule,
+                drop.direction.as_str()
+            )?;
             for line in wrap(&drop.places, WIDTH - inner) {
                 writeln!(out, "{:inner$}{DIM}{line}{DIM:#}", "")?;
             }
