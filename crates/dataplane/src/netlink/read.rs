@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{
     Error, Nftables, Wire, decode,
     encode::{element::key_bytes, hook_number, key_number},
-    kernel::{acknowledged, errno},
+    kernel::{acknowledged, errno, pause, transient},
     uapi,
     wire::{Attributes, Messages, Writer},
 };
@@ -50,13 +50,16 @@ impl<W: Wire> Nftables<W> {
     /// # Errors
     /// [`Error::Read`], [`Error::Unquiet`], [`Error::Socket`].
     pub fn read(&mut self, name: &str) -> Result<Option<ReadBack>, Error> {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let generation = self.generation()?;
             match self.read_once(name, generation) {
                 Ok(read) if self.generation()? == generation => return Ok(read),
-                Ok(_) | Err(Error::Read(Errno::EINTR | Errno::ENOENT | Errno::ENOBUFS | Errno::EAGAIN)) => {}
+                // Something went while it was read.
+                Ok(_) | Err(Error::Read(Errno::ENOENT)) => {}
+                Err(Error::Read(number)) if transient(number) => {}
                 Err(error) => return Err(error),
             }
+            pause(attempt.min(4));
         }
         Err(Error::Unquiet(TRIES))
     }
@@ -66,9 +69,12 @@ impl<W: Wire> Nftables<W> {
     /// # Errors
     /// [`Error::Read`], [`Error::Socket`].
     pub fn generation(&mut self) -> Result<u32, Error> {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let answers = match self.ask(uapi::NFT_MSG_GETGEN, false, |_| {}) {
-                Err(Error::Read(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS)) => continue,
+                Err(Error::Read(number)) if transient(number) => {
+                    pause(attempt.min(4));
+                    continue;
+                }
                 answers => answers?,
             };
             if let Some((_, body)) = answers.first() {
@@ -89,9 +95,7 @@ impl<W: Wire> Nftables<W> {
             table: Table::new(name),
             foreign_rules: BTreeSet::new(),
             foreign: flags & uapi::NFT_TABLE_F_DORMANT != 0,
-            owner: attributes(body)
-                .number(uapi::NFTA_TABLE_OWNER)
-                .filter(|_| flags & uapi::NFT_TABLE_F_OWNER != 0),
+            owner: attributes(body).number(uapi::NFTA_TABLE_OWNER).filter(|_| flags & uapi::NFT_TABLE_F_OWNER != 0),
             persistent: flags & uapi::NFT_TABLE_F_PERSIST != 0,
             generation,
         };
@@ -106,8 +110,7 @@ impl<W: Wire> Nftables<W> {
         }
         for kind in [uapi::NFT_MSG_GETOBJ, uapi::NFT_MSG_GETFLOWTABLE] {
             let others = self.ask(kind, true, |w| w.text(uapi::NFTA_TABLE_NAME, name))?;
-            read.foreign |=
-                others.iter().any(|(_, body)| attributes(body).text(uapi::NFTA_TABLE_NAME) == Some(name));
+            read.foreign |= others.iter().any(|(_, body)| attributes(body).text(uapi::NFTA_TABLE_NAME) == Some(name));
         }
         Ok(Some(read))
     }
@@ -141,22 +144,16 @@ impl<W: Wire> Nftables<W> {
         })?;
         let mut entries = Vec::new();
         for (_, body) in &messages {
-            let Some(list) = self::attributes(body).nested(uapi::NFTA_SET_ELEM_LIST_ELEMENTS) else {
-                continue;
-            };
+            let Some(list) = self::attributes(body).nested(uapi::NFTA_SET_ELEM_LIST_ELEMENTS) else { continue };
             entries.extend(list.map(|(_, value)| Attributes(value)));
         }
-        let elements =
-            if interval && key.len() == 1 { ranges(&key, &entries) } else { boxes(&key, interval, &entries) };
-        let Some(elements) =
-            elements.filter(|elements| elements.iter().all(|(_, verdict)| verdict.is_some() == map))
-        else {
+        let elements = if interval && key.len() == 1 { ranges(&key, &entries) } else { boxes(&key, interval, &entries) };
+        let Some(elements) = elements.filter(|elements| elements.iter().all(|(_, verdict)| verdict.is_some() == map)) else {
             read.foreign = true;
             return Ok(());
         };
         if map {
-            let elements =
-                elements.into_iter().filter_map(|(element, verdict)| Some((element, verdict?))).collect();
+            let elements = elements.into_iter().filter_map(|(element, verdict)| Some((element, verdict?))).collect();
             read.table.maps.insert(name.into(), Map { key, interval, elements });
         } else {
             let elements = elements.into_iter().map(|(element, _)| element).collect();
@@ -186,9 +183,7 @@ impl<W: Wire> Nftables<W> {
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(Error::Read(broken.unwrap_or(Errno::EAGAIN)));
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Error::Read(broken.unwrap_or(Errno::EAGAIN))),
                 Err(error) => return Err(failed(error)),
             }
             for message in Messages(&self.buffer) {
@@ -249,13 +244,8 @@ impl ReadBack {
 }
 
 fn hook(chain: Attributes<'_>, at: Attributes<'_>) -> Option<Hook> {
-    const POINTS: [HookPoint; 5] = [
-        HookPoint::Prerouting,
-        HookPoint::Input,
-        HookPoint::Forward,
-        HookPoint::Output,
-        HookPoint::Postrouting,
-    ];
+    const POINTS: [HookPoint; 5] =
+        [HookPoint::Prerouting, HookPoint::Input, HookPoint::Forward, HookPoint::Output, HookPoint::Postrouting];
     let number = at.number(uapi::NFTA_HOOK_HOOKNUM)?;
     let nat = match chain.text(uapi::NFTA_CHAIN_TYPE)? {
         "nat" => true,
@@ -295,8 +285,7 @@ fn ranges(key: &[KeyType], entries: &[Attributes<'_>]) -> Option<Entries> {
     let field = *key.first()?;
     let mut points = Vec::new();
     for entry in entries {
-        let start =
-            entry.number(uapi::NFTA_SET_ELEM_FLAGS).unwrap_or(0) & uapi::NFT_SET_ELEM_INTERVAL_END == 0;
+        let start = entry.number(uapi::NFTA_SET_ELEM_FLAGS).unwrap_or(0) & uapi::NFT_SET_ELEM_INTERVAL_END == 0;
         points.push((decode::number(value(*entry, uapi::NFTA_SET_ELEM_KEY)?), start, data(*entry)?));
     }
     // Where one range ends and the next begins, the end comes first.
@@ -305,9 +294,7 @@ fn ranges(key: &[KeyType], entries: &[Attributes<'_>]) -> Option<Entries> {
     let mut open: Option<(u128, Option<Verdict>)> = None;
     for (at, start, verdict) in points {
         match (open.take(), start) {
-            (Some((first, to)), false) => {
-                elements.push((vec![Value::from_bounds(field, first, at.checked_sub(1)?)?], to))
-            }
+            (Some((first, to)), false) => elements.push((vec![Value::from_bounds(field, first, at.checked_sub(1)?)?], to)),
             (None, true) => open = Some((at, verdict)),
             // `nft` marks what is below the first range with an end at 0.
             (None, false) if at == 0 => {}
@@ -340,7 +327,7 @@ fn attributes(body: &[u8]) -> Attributes<'_> {
 
 fn failed(error: io::Error) -> Error {
     match errno(&error) {
-        Some(number @ (Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR)) => Error::Read(number),
+        Some(number) if transient(number) => Error::Read(number),
         _ => Error::Socket(error),
     }
 }

@@ -36,6 +36,11 @@ impl Encoded {
         encoded
     }
 
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.writer.len()
+    }
+
     /// The bytes of one message.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.writer.bytes().get(range).unwrap_or(&[])
@@ -54,9 +59,7 @@ impl Encoded {
                 w.text(uapi::NFTA_TABLE_NAME, table);
                 w.number(uapi::NFTA_TABLE_FLAGS, flags);
             }),
-            Change::DeleteTable => {
-                self.message(index, uapi::NFT_MSG_DELTABLE, 0, |w| w.text(uapi::NFTA_TABLE_NAME, table))
-            }
+            Change::DeleteTable => self.message(index, uapi::NFT_MSG_DELTABLE, 0, |w| w.text(uapi::NFTA_TABLE_NAME, table)),
             Change::CreateSet(shape) => {
                 *sets += 1;
                 self.message(index, uapi::NFT_MSG_NEWSET, NEW, |w| set(w, table, shape, *sets));
@@ -72,7 +75,7 @@ impl Encoded {
                     base(w, *hook);
                 }
             }),
-            Change::DeleteChain(name) => self.message(index, uapi::NFT_MSG_DELCHAIN, 0, |w| {
+            Change::DeleteChain(name, _) => self.message(index, uapi::NFT_MSG_DELCHAIN, 0, |w| {
                 w.text(uapi::NFTA_CHAIN_TABLE, table);
                 w.text(uapi::NFTA_CHAIN_NAME, name);
             }),
@@ -90,21 +93,11 @@ impl Encoded {
             Change::AddElements(shape, members) => {
                 self.elements(table, shape, members, index, uapi::NFT_MSG_NEWSETELEM, uapi::NLM_F_CREATE);
             }
-            Change::DeleteElements(shape, members) => {
-                self.elements(table, shape, members, index, uapi::NFT_MSG_DELSETELEM, 0)
-            }
+            Change::DeleteElements(shape, members) => self.elements(table, shape, members, index, uapi::NFT_MSG_DELSETELEM, 0),
         }
     }
 
-    fn elements(
-        &mut self,
-        table: &str,
-        shape: &SetShape,
-        members: &[Member],
-        index: usize,
-        kind: u16,
-        flags: u16,
-    ) {
+    fn elements(&mut self, table: &str, shape: &SetShape, members: &[Member], index: usize, kind: u16, flags: u16) {
         let mut rest = members;
         while !rest.is_empty() {
             let mut taken = 0;
