@@ -113,7 +113,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(commands: Receiver<Command>, wake: Arc<EventFd>, ledger: Arc<Ledger>) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        commands: Receiver<Command>,
+        wake: Arc<EventFd>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -164,7 +168,9 @@ impl Server {
             match self.commands.try_recv() {
                 Ok(Command::Add(opened)) => opened.into_iter().for_each(|opened| self.add(opened)),
                 Ok(Command::Close(id)) => self.close(id),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return std::ops::ControlFlow::Break(()),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                    return std::ops::ControlFlow::Break(());
+                }
                 Err(TryRecvError::Empty) => return std::ops::ControlFlow::Continue(()),
             }
         }
@@ -246,7 +252,9 @@ impl Server {
         match (&stream.socket).read(&mut room) {
             Ok(0) => open = false,
             Ok(length) => stream.incoming.push(room.get(..length).unwrap_or_default()),
-            Err(error) => open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted,
+            Err(error) => {
+                open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted
+            }
         }
         let mut pushes = Vec::new();
         while !stream.last {
@@ -297,7 +305,10 @@ impl Server {
         match Request::read(&String::from_utf8_lossy(received.payload)) {
             Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
             Request::Push { connection, every, count } => {
-                self.schedule(Push { to: PushTo::Udp { token, from, to }, connection, every, left: count }, Instant::now());
+                self.schedule(
+                    Push { to: PushTo::Udp { token, from, to }, connection, every, left: count },
+                    Instant::now(),
+                );
             }
             // An answer that cannot be sent is one that does not arrive: the probe's timeout deals with it.
             Request::Who(text) => drop(socket.send(answerer.answer(text).as_bytes(), from, to)),
@@ -310,7 +321,8 @@ impl Server {
         let Some(Slot::Sctp { inode, socket }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
-        let response = self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
+        let response =
+            self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
         let Some(response) = response else { return true };
         if let Some(packet) = &response.packet {
             // As for UDP: what is not sent does not arrive.
