@@ -3,7 +3,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     net::IpAddr,
+    process::{Child, Command},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -17,6 +19,8 @@ use thiserror::Error;
 
 use crate::{
     build::{self, Site},
+    dns::{self, Presence, ResponderError},
+    exec,
     link::{LinkError, Request},
     namespace::{Namespace, NamespaceError},
     plan::{NodePlace, PodKey, PodPlace, Topology},
@@ -39,6 +43,9 @@ pub enum LabError {
     /// The kernel refused the table of Services.
     #[error("cannot set up Services: {0}")]
     Services(#[from] netlink::Error),
+    /// DNS cannot be answered.
+    #[error(transparent)]
+    Dns(#[from] ResponderError),
     /// A topology that does not continue the one that is up.
     #[error(
         "the families, nodes and addresses of nodes of a lab that is up cannot change ({0}): start it anew"
@@ -81,6 +88,7 @@ pub struct Lab {
     /// The namespaces of pods that are not on their node's network.
     pods: BTreeMap<PodKey, Namespace>,
     services: Services,
+    dns: Option<Presence>,
 }
 
 /// Services, in every node and in the fabric, where connections from outside come by.
@@ -178,7 +186,7 @@ impl Lab {
             pods.iter().zip(pod_sites).map(|(place, site)| (place.key.clone(), site.namespace)).collect();
         let mut services = Services::open(nodes.iter().chain([&fabric]).map(|site| &site.namespace))?;
         services.set(&topology.cluster)?;
-        let lab = Self { topology, fabric, outside, nodes, pods, services };
+        let lab = Self { topology, fabric, outside, nodes, pods, services, dns: None };
         on_progress(Progress::Up);
         Ok(lab)
     }
@@ -267,7 +275,31 @@ impl Lab {
         self.outside.routes.apply(&requests)?;
         self.services.set(&topology.cluster)?;
         self.topology = topology;
+        if let Some(mut dns) = self.dns.take() {
+            dns.follow(self)?;
+            self.dns = Some(dns);
+        }
         Ok(changed)
+    }
+
+    /// Answers DNS from now on, and follows the updates: see [`crate::dns`] for where. What else listens there must leave
+    /// [`dns::places`] alone.
+    ///
+    /// # Errors
+    /// When something listens there already.
+    pub fn answer_dns(&mut self) -> Result<(), LabError> {
+        self.dns = Some(Presence::start(self)?);
+        Ok(())
+    }
+
+    /// Starts a command in a pod, with the pod's `/etc/resolv.conf`.
+    ///
+    /// # Errors
+    /// When there is no such pod, or the command cannot be started.
+    pub fn spawn(&self, id: PodId, command: &mut Command) -> io::Result<Child> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no such pod runs");
+        let (pod, place) = (self.cluster().pod(id).ok_or_else(missing)?, self.pod(id).ok_or_else(missing)?);
+        exec::spawn(place, &dns::resolv_conf(self.cluster(), &pod.namespace), command)
     }
 
     fn same_ground(&self, topology: &Topology) -> Result<(), LabError> {

@@ -49,10 +49,12 @@ pub struct Account {
     pub to_server: Way,
     /// Server to client.
     pub to_client: Way,
-    /// When it was established.
+    /// When both ends had been heard.
     pub established: Option<Duration>,
-    /// When and how it ended, if it did before it was told to.
+    /// When and how something first went wrong: TCP has ended then, as has SCTP if it was aborted; UDP and SCTP go on after
+    /// an ICMP error.
     pub failed: Option<(Duration, String)>,
+    closed: bool,
 }
 
 /// The accounts of all held connections, shared by both ends.
@@ -75,12 +77,6 @@ impl Ledger {
         self.start.elapsed()
     }
 
-    /// The moment that all times count from.
-    #[must_use]
-    pub fn start(&self) -> Instant {
-        self.start
-    }
-
     /// A copy of a connection's account; empty if it is not known.
     #[must_use]
     pub fn account(&self, connection: u32) -> Account {
@@ -95,11 +91,18 @@ impl Ledger {
         connection
     }
 
-    /// Notes that a message is sent now, and returns it. Nothing if the connection is not known.
+    /// Notes that a connection is held no longer: nothing more is sent on it.
+    pub(crate) fn close(&self, connection: u32) {
+        if let Some(account) = self.accounts().get_mut(&connection) {
+            account.closed = true;
+        }
+    }
+
+    /// Notes that a message is sent now, and returns it. Nothing if the connection is not held (any longer).
     pub(crate) fn send(&self, connection: u32, direction: Direction) -> Option<Mark> {
         let at = self.now();
         let mut accounts = self.accounts();
-        let way = accounts.get_mut(&connection)?.way(direction);
+        let way = accounts.get_mut(&connection).filter(|account| !account.closed)?.way(direction);
         let sequence = way.sent;
         way.sent += 1;
         if way.recent.len() == REMEMBERED {

@@ -91,6 +91,13 @@ impl Answerer {
     }
 }
 
+/// Takes the first whole line out of what has come, without its end.
+pub(crate) fn take_line(bytes: &mut Vec<u8>) -> Option<String> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let line: Vec<u8> = bytes.drain(..=end).collect();
+    Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

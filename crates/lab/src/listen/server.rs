@@ -2,7 +2,7 @@
 //! answers, pushed messages at their times, and notes in the ledger.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read, Write},
     net::{IpAddr, SocketAddr},
     os::fd::AsFd,
@@ -108,6 +108,8 @@ pub(crate) struct Server {
     sctp: BTreeMap<u64, Ports>,
     /// By the time of the next message, and a number that makes times unique.
     pushes: BTreeMap<(Instant, u64), Push>,
+    /// Held connections that have asked for pushes: they ask again until they hear one.
+    pushing: BTreeSet<u32>,
     numbers: u64,
     buffers: Buffers,
 }
@@ -124,6 +126,7 @@ impl Server {
             slots: Slab::new(),
             sctp: BTreeMap::new(),
             pushes: BTreeMap::new(),
+            pushing: BTreeSet::new(),
             numbers: 0,
             buffers: Buffers::new(),
         })
@@ -272,7 +275,7 @@ impl Server {
         } else {
             self.slots.remove(token);
         }
-        pushes.into_iter().for_each(|push| self.schedule(push, Instant::now()));
+        pushes.into_iter().for_each(|push| self.start(push));
     }
 
     /// Asks the kernel for room to write exactly while there is something to write.
@@ -297,7 +300,7 @@ impl Server {
         match Request::read(&String::from_utf8_lossy(received.payload)) {
             Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
             Request::Push { connection, every, count } => {
-                self.schedule(Push { to: PushTo::Udp { token, from, to }, connection, every, left: count }, Instant::now());
+                self.start(Push { to: PushTo::Udp { token, from, to }, connection, every, left: count });
             }
             // An answer that cannot be sent is one that does not arrive: the probe's timeout deals with it.
             Request::Who(text) => drop(socket.send(answerer.answer(text).as_bytes(), from, to)),
@@ -321,12 +324,18 @@ impl Server {
                 Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
                 Request::Push { connection, every, count } => {
                     let to = PushTo::Sctp { token, header, from, to };
-                    self.schedule(Push { to, connection, every, left: count }, Instant::now());
+                    self.start(Push { to, connection, every, left: count });
                 }
                 Request::Who(_) => {}
             }
         }
         true
+    }
+
+    fn start(&mut self, push: Push) {
+        if self.pushing.insert(push.connection) {
+            self.schedule(push, Instant::now());
+        }
     }
 
     fn schedule(&mut self, push: Push, due: Instant) {

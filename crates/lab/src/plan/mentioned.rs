@@ -1,4 +1,4 @@
-//! What policies say about the world outside. In: a cluster. Out: the networks and DNS names that its policies mention.
+//! What policies (and aliases) say about the world outside. In: a cluster. Out: the networks and DNS names that they mention.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,7 @@ use ringfence_model::{
     cilium::{CiliumPeer, CiliumRule, FqdnMatch, L7Match},
     cluster::Cluster,
     network_policy::NetworkPeer,
+    service::ServiceType,
     tier::TierPeer,
 };
 
@@ -47,6 +48,13 @@ impl Mentioned {
                 spec.ingress.iter().chain(&spec.ingress_deny).chain(&spec.egress).chain(&spec.egress_deny);
             rules.for_each(|rule| found.add_cilium(rule));
         }
+        for service in &cluster.services {
+            if let ServiceType::ExternalName(name) = &service.kind
+                && !plain(name).ends_with(".cluster.local")
+            {
+                found.add_name(name);
+            }
+        }
         for endpoint in cluster.endpoint_slices.iter().flat_map(|slice| &slice.endpoints) {
             found.nets.extend(endpoint.addresses.iter().map(|address| IpNet::from(*address)));
         }
@@ -84,6 +92,7 @@ impl Mentioned {
 }
 
 /// A DNS name as the lab compares names: lower case, without a final dot.
-pub(super) fn plain(name: &str) -> String {
+#[must_use]
+pub fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }

@@ -29,6 +29,7 @@ use self::{address::Book, mentioned::Mentioned};
 pub use self::{
     address::unusable,
     link::Link,
+    mentioned::plain as plain_name,
     outside::{Outside, Representative},
 };
 
@@ -292,3 +293,6 @@ impl Draft<'_> {
 fn called(pod: &Pod) -> String {
     format!("the pod `{}/{}`", pod.namespace, pod.name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,8 +190,7 @@ impl<'p> Flight<'p> {
             }
             Asking::Sctp { socket, waiting } => {
                 let source = self.ports.next(probe.source);
-                // Any number but 0 will do; a different one for each probe of a source.
-                let tag = (u32::from(source) << 16) | 0x5246;
+                let tag = sctp::client_tag(source);
                 let value = Init { tag, cookie: None }.bytes();
                 let header = Header { source, destination: probe.port, tag: 0 };
                 socket.send(&sctp::packet(header, Chunk { kind: INIT, flags: 0, value: &value }), None, to)?;

@@ -1,8 +1,11 @@
 //! Probes. In: from where to where, over which protocol, by the thousand. Out: what came back for each, and who answered.
 
 mod bytes;
+pub mod client;
 mod flight;
+mod held;
 mod icmp;
+mod opens;
 mod ports;
 mod run;
 pub(crate) mod sctp;
@@ -14,6 +17,8 @@ use nix::errno::Errno;
 use ringfence_model::port::Protocol;
 
 pub use crate::listen::Answerer;
+pub use held::{Held, Hold};
+pub use opens::{Attempt, Bounds, Opening, Opens};
 pub use run::{Options, ProbeError, Prober};
 
 /// One question to the network.

@@ -57,11 +57,16 @@ pub(crate) fn slices<'a>(
 
 /// The pod's address and the port that the Service's port means there; nothing if it lacks either.
 fn of_pod(pod: &Pod, port: &ServicePort, family: Family) -> Option<Target> {
-    let number = match &port.target {
-        TargetPort::Number(number) => *number,
-        TargetPort::Name(name) => pod.named_ports(name, port.protocol).next()?,
-    };
+    let number = port_of(pod, port)?;
     address(pod, family).map(|address| Target { address, port: number })
+}
+
+/// What a Service's port is on a pod.
+pub(crate) fn port_of(pod: &Pod, port: &ServicePort) -> Option<u16> {
+    match &port.target {
+        TargetPort::Number(number) => Some(*number),
+        TargetPort::Name(name) => pod.named_ports(name, port.protocol).next(),
+    }
 }
 
 fn address(pod: &Pod, family: Family) -> Option<IpAddr> {

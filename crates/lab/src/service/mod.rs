@@ -18,6 +18,7 @@ use ringfence_dataplane::nft::{
 use ringfence_model::{address::Family, cluster::Cluster, port::Protocol, service::Service};
 
 pub use self::backend::{Target, targets};
+pub(crate) use self::backend::{port_of, reached, selected, slices};
 
 /// The table's name.
 pub const TABLE: &str = "ringfence_lab_services";

@@ -77,7 +77,8 @@ pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) -> Result<(), Fai
         if Instant::now() > end {
             return Err(format!("not in time: {what}").into());
         }
-        std::thread::sleep(Duration::from_millis(10));
+        // What does not hold may have to be cleaned up after.
+        std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
+    io::{Read, Write},
+    net::{IpAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -59,7 +60,7 @@ spec: {nodeName: one, containers: [{name: c, image: i}]}
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: http, nodePort: 30080}], externalIPs: [198.51.77.1]}
+spec: {type: NodePort, selector: {app: web}, ports: [{name: http, port: 80, targetPort: http, nodePort: 30080}, {name: hold, port: 7000}], externalIPs: [198.51.77.1]}
 ---
 apiVersion: v1
 kind: Service
@@ -140,7 +141,9 @@ fn what_has_no_backend_refuses() -> Outcome {
     for family in Family::BOTH {
         for (name, port) in [("none", 80), ("web", 81), ("api", 444)] {
             let to = address(&lab, name, family)?;
-            for place in [pod(&lab, "shop/client", family)?.0, pod(&lab, "shop/web-3", family)?.0, lab.outside()] {
+            for place in
+                [pod(&lab, "shop/client", family)?.0, pod(&lab, "shop/web-3", family)?.0, lab.outside()]
+            {
                 let start = Instant::now();
                 let error = call(place, to, port).err().ok_or("it answered")?;
                 let refused = error.message().unwrap_or_default().contains("refused");
@@ -169,7 +172,8 @@ fn pods_and_services_come_and_go() -> Outcome {
     let mut lab = shop()?;
     let (place, _) = pod(&lab, "shop/client", Family::V4)?;
     let (place, web) = (place.clone(), address(&lab, "web", Family::V4)?);
-    let held = place.run(|| std::net::UdpSocket::bind("0.0.0.0:0"))??;
+    let mut held = hold(&lab, web)?;
+    say(&mut held)?;
 
     // web-2 goes, a new pod and a new Service come.
     let new = "
@@ -190,7 +194,10 @@ spec: {selector: {app: another}, ports: [{port: 80, targetPort: 9000}]}
     let what = lab.update(plan::replan(&changed, &options, &before)?)?;
     assert!(start.elapsed() < Duration::from_millis(500));
     let names = |keys: &[plan::PodKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    assert_eq!((names(&what.added), names(&what.removed)), ("shop/another".to_owned(), "shop/web-2".to_owned()));
+    assert_eq!(
+        (names(&what.added), names(&what.removed)),
+        ("shop/another".to_owned(), "shop/web-2".to_owned())
+    );
 
     assert_eq!(address(&lab, "web", Family::V4)?, web, "a Service keeps its address");
     let left: BTreeSet<String> = ["web-1", "web-3"].map(str::to_owned).into();
@@ -207,6 +214,31 @@ spec: {selector: {app: another}, ports: [{port: 80, targetPort: 9000}]}
     lab.update(plan::replan(&read(SHOP), &options, &now)?)?;
     serve(pod(&lab, "shop/web-2", Family::V4)?.0, "web-2", 8081)?;
     assert!(answering(|| call(&place, web, 80))?.contains("web-2"));
-    drop(held);
+    say(&mut held)?;
+    Ok(())
+}
+
+/// A connection from the client through the Service to web-1, which sends back what it gets.
+fn hold(lab: &Lab, web: IpAddr) -> Result<TcpStream, Failed> {
+    let listener = pod(lab, "shop/web-1", Family::V4)?.0.run(|| TcpListener::bind("0.0.0.0:7000"))??;
+    std::thread::spawn(move || {
+        let Ok((mut stream, _)) = listener.accept() else { return };
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).is_ok() && stream.write_all(&byte).is_ok() {}
+    });
+    let place = pod(lab, "shop/client", Family::V4)?.0;
+    // Only one of the backends listens.
+    let reached = place.run(|| (0..60).find_map(|_| TcpStream::connect((web, 7000)).ok()))?;
+    let stream = reached.ok_or("web-1 was never chosen")?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    Ok(stream)
+}
+
+/// Sends something over a held connection and waits for it.
+fn say(held: &mut TcpStream) -> Outcome {
+    let mut byte = [0];
+    held.write_all(b"x")?;
+    held.read_exact(&mut byte)?;
+    assert_eq!(&byte, b"x");
     Ok(())
 }
