@@ -65,7 +65,8 @@ impl Feature {
     ];
 
     /// In which version of Linux it came, and what it is.
-    fn about(self) -> (&'static str, &'static str) {
+    #[must_use]
+    pub fn about(self) -> (&'static str, &'static str) {
         match self {
             Self::Tables => ("3.14", "nf_tables with tables of family inet"),
             Self::Intervals => ("3.16", "sets of address and port ranges"),
