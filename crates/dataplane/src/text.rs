@@ -90,11 +90,18 @@ fn render_set(name: &str, set: &Set) -> String {
 }
 
 fn render_map(name: &str, map: &Map) -> String {
-    let elements = map.elements.iter().map(|(item, to)| format!("{} : {}", element(item, &map.key), verdict(to)));
+    let elements =
+        map.elements.iter().map(|(item, to)| format!("{} : {}", element(item, &map.key), verdict(to)));
     block("map", name, &format!("{} : verdict", key_type(&map.key)), map.interval, elements)
 }
 
-fn block(kind: &str, name: &str, types: &str, interval: bool, elements: impl Iterator<Item = String>) -> String {
+fn block(
+    kind: &str,
+    name: &str,
+    types: &str,
+    interval: bool,
+    elements: impl Iterator<Item = String>,
+) -> String {
     let mut text = format!("\t{kind} {name} {{\n\t\ttype {types}\n");
     if interval {
         text.push_str("\t\tflags interval\n");
@@ -171,13 +178,17 @@ fn statement(statement: &Statement) -> String {
         Statement::Reply(true) => "ct direction reply".into(),
         Statement::Reply(false) => "ct direction original".into(),
         Statement::State(bits) => format!("ct state {}", state(*bits)),
-        Statement::Mark { mask: u32::MAX, value, negated } => format!("ct mark {}{value:#010x}", not(negated)),
+        Statement::Mark { mask: u32::MAX, value, negated } => {
+            format!("ct mark {}{value:#010x}", not(negated))
+        }
         Statement::Mark { mask, value, negated } => {
             format!("ct mark & {mask:#010x} {} {value:#010x}", if *negated { "!=" } else { "==" })
         }
         Statement::SetMark { mask: u32::MAX, value } => format!("ct mark set {value:#010x}"),
         Statement::SetMark { mask, value: 0 } => format!("ct mark set ct mark & {:#010x}", !mask),
-        Statement::SetMark { mask, value } => format!("ct mark set ct mark & {:#010x} | {value:#010x}", !mask),
+        Statement::SetMark { mask, value } => {
+            format!("ct mark set ct mark & {:#010x} | {value:#010x}", !mask)
+        }
         Statement::Limit { rate, burst } => format!("limit rate {rate}/second burst {burst} packets"),
         Statement::Random(random) => format!("numgen random mod {} == 0", random.one_in),
         Statement::Counter => "counter".into(),
@@ -206,10 +217,11 @@ fn statement(statement: &Statement) -> String {
 }
 
 fn state(bits: u32) -> String {
-    let names: Vec<&str> = [(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")]
-        .into_iter()
-        .filter_map(|(bit, name)| (bits & bit != 0).then_some(name))
-        .collect();
+    let names: Vec<&str> =
+        [(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")]
+            .into_iter()
+            .filter_map(|(bit, name)| (bits & bit != 0).then_some(name))
+            .collect();
     names.join(",")
 }
 

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::{Change, Transaction, diff, diff::diff_with, stages::stages};
 use crate::{
-    netlink::{Error, Nftables, ReadBack, Socket, Wire, uapi},
+    netlink::{Error, Nftables, ReadBack, Socket, Wire, encode::Encoded, uapi},
     nft::{Name, Table, check},
 };
 
@@ -170,7 +170,11 @@ impl<W: Wire> Keeper<W> {
     /// What to do about a change that did not go as it should.
     fn recover(&mut self, error: Error, wanted: Table) -> Result<(), Error> {
         match error {
-            Error::Limit(_) | Error::TooBig { .. } | Error::Open(_) | Error::Owned(..) | Error::Busy { .. } => Err(error),
+            Error::Limit(_)
+            | Error::TooBig { .. }
+            | Error::Open(_)
+            | Error::Owned(..)
+            | Error::Busy { .. } => Err(error),
             Error::Refused(ref refusal) if !stale(refusal.errno) => Err(error),
             Error::Refused(_) | Error::Uncertain | Error::Read(_) | Error::Unquiet(_) | Error::Socket(_) => {
                 let before = std::mem::replace(&mut self.known, Known::Nothing);
@@ -214,7 +218,8 @@ impl<W: Wire> Keeper<W> {
                 }
             };
             // Claiming the table was a change of its own.
-            let claimed = self.ownership == Ownership::Owned && read.as_ref().is_some_and(|read| read.owner.is_none());
+            let claimed =
+                self.ownership == Ownership::Owned && read.as_ref().is_some_and(|read| read.owner.is_none());
             let generation = read.as_ref().filter(|_| !claimed).map(|read| read.generation);
             match self.push(&transaction, generation) {
                 Ok(()) => {
@@ -222,7 +227,9 @@ impl<W: Wire> Keeper<W> {
                     return Ok(());
                 }
                 Err(Error::Refused(refusal)) if !stale(refusal.errno) => return Err(Error::Refused(refusal)),
-                Err(error @ (Error::Refused(_) | Error::Uncertain | Error::Unquiet(_) | Error::Busy { .. })) => last = error,
+                Err(
+                    error @ (Error::Refused(_) | Error::Uncertain | Error::Unquiet(_) | Error::Busy { .. }),
+                ) => last = error,
                 Err(error) => return Err(error),
             }
         }
@@ -232,13 +239,18 @@ impl<W: Wire> Keeper<W> {
     /// Applies a transaction: whole if it fits, else prepared in parts and switched over whole.
     fn push(&mut self, transaction: &Transaction, generation: Option<u32>) -> Result<(), Error> {
         let flags = self.flags();
-        if self.nft.fits(transaction).is_ok() {
-            return self.nft.commit(transaction, flags, generation);
+        let encoded = Encoded::new(transaction, flags);
+        if self.nft.fits(&encoded).is_ok() {
+            return self.nft.commit_encoded(transaction, &encoded, generation);
         }
         let stages = stages(transaction);
-        self.nft.fits(&stages.switch)?;
+        let switch = Encoded::new(&stages.switch, flags);
+        self.nft.fits(&switch)?;
         let before = std::mem::replace(&mut self.known, Known::Nothing);
-        let prepared = self.nft.commit_in_parts(&stages.prepare, flags).and_then(|()| self.nft.commit(&stages.switch, flags, None));
+        let prepared = self
+            .nft
+            .commit_in_parts(&stages.prepare, flags)
+            .and_then(|()| self.nft.commit_encoded(&stages.switch, &switch, None));
         if let Err(error) = prepared {
             // What was prepared leads nowhere; it is cleared away here, or by the next that reads the table.
             match before {
@@ -270,7 +282,9 @@ impl<W: Wire> Keeper<W> {
         let claim = Transaction { table: self.name.clone(), changes: vec![Change::CreateTable] };
         match self.nft.commit(&claim, self.flags(), None) {
             // Someone else may have been faster, or this process earlier; reading shows.
-            Err(Error::Refused(refusal)) if refusal.errno == Errno::EOPNOTSUPP || refusal.errno == Errno::EPERM => {
+            Err(Error::Refused(refusal))
+                if refusal.errno == Errno::EOPNOTSUPP || refusal.errno == Errno::EPERM =>
+            {
                 self.read().map(|_| ())
             }
             Err(Error::Uncertain) => self.read().map(|_| ()),
