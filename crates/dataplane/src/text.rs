@@ -269,3 +269,78 @@ fn icmp(number: u8, key: KeyType) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nft::LogTo;
+
+    fn rule(statements: Vec<Statement>) -> Rule {
+        Rule { statements, comment: None }
+    }
+
+    #[test]
+    fn a_program_reads_as_nft_lists_it() {
+        let mut table = Table::new("t");
+        let key = vec![KeyType::Ipv4, KeyType::Protocol, KeyType::Port];
+        let element = vec![
+            Value::Ipv4Range([10, 0, 0, 0].into(), [10, 0, 0, 255].into()),
+            Value::Protocol(6),
+            Value::PortRange(80, 90),
+        ];
+        let set = Set { key, interval: true, elements: [element].into() };
+        table.sets.insert("allowed".into(), set);
+        let elements = [(vec![Value::Ipv4([10, 0, 0, 2].into())], Verdict::Goto("deny_1".into()))].into();
+        table.maps.insert("pods".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
+        let log = LogTo { prefix: "i:shop/web".into(), group: 13, snaplen: 128, queue_threshold: 16 };
+        let deny = vec![
+            rule(vec![Statement::Limit { rate: 10, burst: 20 }, Statement::Log(log)]),
+            rule(vec![Statement::Counter, Statement::Reject(Reject::AdminProhibited)]),
+        ];
+        table.chains.insert("deny_1".into(), Chain { hook: None, rules: deny });
+        let fields = vec![Field::Source(Family::V4), Field::Protocol, Field::DestinationPort];
+        let forwarded = vec![
+            rule(vec![
+                Statement::Mark { mask: 0xffff_0000, value: 0x1_0000, negated: false },
+                Statement::Verdict(Verdict::Accept),
+            ]),
+            rule(vec![
+                Statement::In { fields, set: "allowed".into(), negated: false },
+                Statement::SetMark { mask: 0xffff_0000, value: 0x1_0000 },
+            ]),
+            rule(vec![Statement::VerdictMap {
+                fields: vec![Field::Destination(Family::V4)],
+                map: "pods".into(),
+            }]),
+        ];
+        let hook = Hook { point: HookPoint::Forward, nat: false, priority: -5 };
+        table.chains.insert("a_forwarded".into(), Chain { hook: Some(hook), rules: forwarded });
+        let expected = r#"table inet t {
+	set allowed {
+		type ipv4_addr . inet_proto . inet_service
+		flags interval
+		elements = { 10.0.0.0/24 . tcp . 80-90 }
+	}
+
+	map pods {
+		type ipv4_addr : verdict
+		elements = { 10.0.0.2 : goto deny_1 }
+	}
+
+	chain deny_1 {
+		limit rate 10/second burst 20 packets log prefix "i:shop/web" group 13 snaplen 128 queue-threshold 16
+		counter reject with icmpx type admin-prohibited
+	}
+
+	chain a_forwarded {
+		type filter hook forward priority -5; policy accept;
+		ct mark & 0xffff0000 == 0x00010000 accept
+		ip saddr . meta l4proto . th dport @allowed ct mark set ct mark & 0x0000ffff | 0x00010000
+		ip daddr vmap @pods
+	}
+}
+"#;
+        assert_eq!(render(&table), expected);
+        assert_eq!(replacing(&table), format!("table inet t\ndelete table inet t\n{expected}"));
+    }
+}

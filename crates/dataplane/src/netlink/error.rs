@@ -34,6 +34,11 @@ pub enum Error {
     /// The answer to a transaction got lost: it may or may not have happened.
     #[error("the kernel's answer got lost, so the change may or may not be in effect; read the table back")]
     Uncertain,
+    /// There is no program that a change could be made to.
+    #[error(
+        "no program is known to be in the kernel, so nothing can be changed in it; set a whole program first"
+    )]
+    Unknown,
     /// The kernel's answer is none that nf_tables gives.
     #[error("reading nf_tables failed: {0}")]
     Read(Errno),

@@ -26,6 +26,8 @@ pub enum Ownership {
 enum Known {
     /// Nothing: it must be read.
     Nothing,
+    /// It ought to be this; something went wrong, so it must be read.
+    Unsure(Table),
     /// There is none.
     Absent,
     /// It is this.
@@ -61,7 +63,7 @@ impl<W: Wire> Keeper<W> {
     pub fn current(&self) -> Option<&Table> {
         match &self.known {
             Known::Is(table) => Some(table),
-            Known::Nothing | Known::Absent => None,
+            Known::Nothing | Known::Unsure(_) | Known::Absent => None,
         }
     }
 
@@ -99,7 +101,14 @@ impl<W: Wire> Keeper<W> {
         let transaction = match &self.known {
             Known::Is(current) => diff(current, &wanted),
             Known::Absent => Transaction::load(&wanted),
-            Known::Nothing => return self.settle(wanted),
+            // What is there may be anything; an error leaves it, and what ought to be is tried again by a repair.
+            Known::Nothing | Known::Unsure(_) => {
+                let result = self.settle(wanted.clone());
+                if result.is_err() {
+                    self.known = Known::Unsure(wanted);
+                }
+                return result;
+            }
         };
         match self.push(&transaction, None) {
             Ok(()) => {
@@ -114,8 +123,11 @@ impl<W: Wire> Keeper<W> {
     /// not be compared as a whole.
     ///
     /// # Errors
-    /// As [`Self::set`]; the result is not checked for limits beforehand, the kernel does that.
+    /// As [`Self::set`], and [`Error::Unknown`]; the result is not checked for limits beforehand, the kernel does that.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        if self.current().is_none() {
+            return Err(Error::Unknown);
+        }
         match self.push(transaction, None) {
             Ok(()) => {
                 if let Known::Is(table) = &mut self.known {
@@ -124,7 +136,7 @@ impl<W: Wire> Keeper<W> {
                 Ok(())
             }
             Err(error) => {
-                let mut wanted = self.current().cloned().unwrap_or_else(|| Table::new(self.name.clone()));
+                let Some(mut wanted) = self.current().cloned() else { return Err(error) };
                 transaction.apply_to(&mut wanted);
                 self.recover(error, wanted)
             }
@@ -136,13 +148,14 @@ impl<W: Wire> Keeper<W> {
     /// # Errors
     /// As [`Self::set`].
     pub fn repair(&mut self) -> Result<bool, Error> {
-        let Known::Is(wanted) = &self.known else { return Ok(false) };
+        let (Known::Is(wanted) | Known::Unsure(wanted)) = &self.known else { return Ok(false) };
         let wanted = wanted.clone();
         let read = self.read()?;
         if read.is_some_and(|read| read.is(&wanted)) {
+            self.known = Known::Is(wanted);
             return Ok(false);
         }
-        self.known = Known::Nothing;
+        self.known = Known::Unsure(wanted.clone());
         self.settle(wanted).map(|()| true)
     }
 
@@ -174,15 +187,19 @@ impl<W: Wire> Keeper<W> {
             | Error::TooBig { .. }
             | Error::Open(_)
             | Error::Owned(..)
-            | Error::Busy { .. } => Err(error),
+            | Error::Busy { .. }
+            | Error::Unknown => Err(error),
             Error::Refused(ref refusal) if !stale(refusal.errno) => Err(error),
             Error::Refused(_) | Error::Uncertain | Error::Read(_) | Error::Unquiet(_) | Error::Socket(_) => {
                 let before = std::mem::replace(&mut self.known, Known::Nothing);
-                let result = self.settle(wanted);
-                if let (Err(_), Known::Nothing, Known::Is(before)) = (&result, &self.known, before)
-                    && self.read().is_ok_and(|read| read.is_some_and(|read| read.is(&before)))
-                {
-                    self.known = Known::Is(before);
+                let result = self.settle(wanted.clone());
+                if let Err(error) = &result {
+                    // The kernel does not want it: what was before goes on. Else the next try is for the new.
+                    let refused = matches!(error, Error::Refused(_) | Error::TooBig { .. });
+                    self.known = match before {
+                        Known::Is(before) if refused => Known::Unsure(before),
+                        _ => Known::Unsure(wanted),
+                    };
                 }
                 result
             }
@@ -254,9 +271,12 @@ impl<W: Wire> Keeper<W> {
         if let Err(error) = prepared {
             // What was prepared leads nowhere; it is cleared away here, or by the next that reads the table.
             match before {
-                Known::Is(table) => _ = self.settle(table),
+                Known::Is(table) => {
+                    self.known = Known::Unsure(table.clone());
+                    let _ = self.settle(table);
+                }
                 Known::Absent => _ = self.remove(),
-                Known::Nothing => {}
+                unsure @ (Known::Nothing | Known::Unsure(_)) => self.known = unsure,
             }
             return Err(error);
         }
