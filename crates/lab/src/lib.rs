@@ -10,6 +10,7 @@ pub mod listen;
 pub mod namespace;
 pub mod plan;
 pub mod probe;
+pub mod run;
 pub mod service;
 pub mod sysctl;
 pub mod trial;

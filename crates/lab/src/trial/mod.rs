@@ -69,6 +69,8 @@ pub enum Expected {
 pub struct Backend {
     /// The pod.
     pub pod: PodId,
+    /// Its port that the Service leads to.
+    pub port: u16,
     /// What the engine says of the connection to it after DNAT.
     pub verdict: Box<Verdict>,
 }

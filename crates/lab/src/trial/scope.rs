@@ -165,8 +165,9 @@ impl<J: Judge> Trials<'_, J> {
         let answer = question::answer(&question, cluster, self.judge).ok()?;
         let mut backends = Vec::new();
         for part in answer.parts {
-            if let (Place::Pods(pods), Ruling::Judged { verdict, .. }) = (part.to, part.ruling) {
-                backends.extend(pods.into_iter().map(|pod| Backend { pod, verdict: verdict.clone() }));
+            if let (Place::Pods(pods), Ruling::Judged { verdict, sample }) = (part.to, part.ruling) {
+                let port = sample.port;
+                backends.extend(pods.into_iter().map(|pod| Backend { pod, port, verdict: verdict.clone() }));
             }
         }
         Some(Expected::Backends(backends))
