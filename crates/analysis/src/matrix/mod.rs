@@ -113,6 +113,13 @@ impl Table {
 pub enum Finding {
     /// It was judged.
     Judged(Box<Judged>),
+    /// The means at hand cannot decide it: of a lab, packets.
+    Undecided {
+        /// The question, its names resolved.
+        question: Box<Question>,
+        /// Why not.
+        why: String,
+    },
     /// It could not be read, or a name in it stands for nothing.
     Unreadable(Problem),
 }
@@ -159,16 +166,24 @@ impl Report {
         self.judged().filter(|judged| !judged.pass).count()
     }
 
-    /// How many could not be judged.
+    /// How many nobody can decide with the means at hand.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        let all = self.findings.iter().flatten();
+        all.filter(|finding| matches!(finding, Finding::Undecided { .. })).count()
+    }
+
+    /// How many could not be read.
     #[must_use]
     pub fn unreadable(&self) -> usize {
-        self.findings.iter().flatten().count() - self.judged().count()
+        let all = self.findings.iter().flatten();
+        all.filter(|finding| matches!(finding, Finding::Unreadable(_))).count()
     }
 
     fn judged(&self) -> impl Iterator<Item = &Judged> {
         self.findings.iter().flatten().filter_map(|finding| match finding {
             Finding::Judged(judged) => Some(&**judged),
-            Finding::Unreadable(_) => None,
+            Finding::Undecided { .. } | Finding::Unreadable(_) => None,
         })
     }
 }

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, and tells what it measured"
 )]
 
+mod endings;
 #[path = "../kernel/namespace.rs"]
 #[expect(dead_code, reason = "the tests of loaded programs use all of it")]
 mod namespace;
@@ -28,7 +29,7 @@ use nix::sys::socket::{
 fn main() {
     let arguments = Arguments::from_args();
     let able = namespace::enter();
-    let tests = reader::TESTS.iter().chain(semantics::TESTS);
+    let tests = reader::TESTS.iter().chain(semantics::TESTS).chain(endings::TESTS);
     let trials = tests.map(|(name, test)| namespace::trial(name, *test, &able)).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -20,7 +20,7 @@ use ringfence_dataplane::{
     nflog::{Parties, Reader, Settings},
     nft::{
         Chain, Element, Field, Hook, HookPoint, KeyType, Limits, LogTo, Map, Name, Rule, Set, Statement,
-        Table, Value, Verdict,
+        Table, Value, Verdict, check,
     },
     prefix::{Logged, RuleId, parse_prefix, prefix},
     text,
@@ -422,7 +422,17 @@ impl Maker<'_> {
 
     /// The rules of chain `own`, which leads only to later ones. Chains from `plain` on use no maps.
     fn rules(&mut self, table: &Table, own: usize, plain: usize, end: usize) -> Vec<Rule> {
-        (0..self.rng.random_range(1..6)).map(|_| self.rule(table, own, plain, end)).collect()
+        let mut probe = table.clone();
+        probe.chains = (0..end).map(|at| (Name::from(format!("c{at}")), Chain::default())).collect();
+        // Some rules that the kernel would take are not to be loaded, for `nft` could not list them.
+        let mut fits = |rule: &Rule| {
+            probe.chains.insert("probe".into(), Chain { hook: None, rules: vec![rule.clone()] });
+            check(&probe).is_ok()
+        };
+        (0..self.rng.random_range(1..6))
+            .map(|_| self.rule(table, own, plain, end))
+            .filter(|rule| fits(rule))
+            .collect()
     }
 
     fn rule(&mut self, table: &Table, own: usize, plain: usize, end: usize) -> Rule {

@@ -4,6 +4,7 @@
 pub(crate) mod connections;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod lab;
 mod shells;
 pub(crate) mod test;
 

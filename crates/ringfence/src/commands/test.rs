@@ -72,7 +72,7 @@ fn problems<'a>(tested: &Tested<'a>) -> Vec<(u32, &'a Problem)> {
     let faults = tested.matrix.faults.iter().map(|fault| (fault.line, &fault.problem));
     let rows = tested.rows().filter_map(|row| match row.finding {
         Finding::Unreadable(problem) => Some((row.row.line, problem)),
-        Finding::Judged(_) => None,
+        Finding::Judged(_) | Finding::Undecided { .. } => None,
     });
     let mut problems: Vec<(u32, &Problem)> = faults.chain(rows).collect();
     problems.sort_by_key(|(line, _)| *line);

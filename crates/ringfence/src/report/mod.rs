@@ -7,6 +7,7 @@ pub(crate) mod diff;
 pub(crate) mod explain;
 mod graph;
 mod json;
+pub(crate) mod lab;
 mod layout;
 mod md;
 pub(crate) mod test;

@@ -3,7 +3,7 @@
 use ringfence_analysis::question::{Answer, Part, Ruling};
 use ringfence_model::{
     cluster::Cluster,
-    verdict::{Direction, Outcome, Reason, RuleRef, Side},
+    verdict::{Direction, Outcome, Reason, RuleRef, Side, Verdict},
 };
 
 /// The reasons of an answer: of its only part, or of each with its outcome.
@@ -22,15 +22,21 @@ pub(crate) fn reason(answer: &Answer, cluster: &Cluster) -> String {
 }
 
 fn of_part(part: &Part) -> String {
-    let verdict = match &part.ruling {
-        Ruling::Refused(refusal) => return refusal.describe(),
-        Ruling::Judged { verdict, .. } => verdict,
-    };
+    match &part.ruling {
+        Ruling::Refused(refusal) => refusal.describe(),
+        Ruling::Judged { verdict, .. } => of_verdict(verdict),
+    }
+}
+
+/// The sides that made the outcome what it is; for an allowed connection both did.
+pub(crate) fn decisive(verdict: &Verdict) -> impl Iterator<Item = (Direction, &Side)> {
     let sides = [(Direction::Egress, &verdict.egress), (Direction::Ingress, &verdict.ingress)];
-    // Only the sides that made the outcome what it is; for an allowed connection both did.
-    let decisive: Vec<String> = sides
-        .into_iter()
-        .filter(|(_, side)| side.outcome == verdict.outcome || verdict.outcome == Outcome::Allow)
+    sides.into_iter().filter(|(_, side)| side.outcome == verdict.outcome || verdict.outcome == Outcome::Allow)
+}
+
+/// The reasons of one verdict.
+pub(crate) fn of_verdict(verdict: &Verdict) -> String {
+    let decisive: Vec<String> = decisive(verdict)
         .filter_map(|(direction, side)| Some((direction, of_side(side)?)))
         .map(|(direction, reason)| format!("{}: {reason}", direction.as_str()))
         .collect();

@@ -10,26 +10,35 @@ use super::{Tested, explanation};
 /// Writes the report.
 pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> {
     for fault in &tested.matrix.faults {
-        annotate(tested.name, fault.line, "matrix", &fault.problem.message, out)?;
+        annotate("error", tested.name, fault.line, "matrix", &fault.problem.message, out)?;
     }
     for row in tested.rows() {
         let mut message = row.complaint();
+        let mut level = "error";
         match row.finding {
             Finding::Judged(judged) if judged.pass => continue,
             Finding::Judged(judged) => {
                 message.push('\n');
                 message.push_str(&explanation(judged, row.stories, tested.cluster));
             }
+            Finding::Undecided { .. } => level = "notice",
             Finding::Unreadable(_) => {}
         }
-        annotate(tested.name, row.row.line, &row.title(), &message, out)?;
+        annotate(level, tested.name, row.row.line, &row.title(), &message, out)?;
     }
     writeln!(out, "{}", tested.counts())
 }
 
-fn annotate(file: &str, line: u32, title: &str, message: &str, out: &mut dyn Write) -> io::Result<()> {
+fn annotate(
+    level: &str,
+    file: &str,
+    line: u32,
+    title: &str,
+    message: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let (file, title) = (property(file), property(title));
-    writeln!(out, "::error file={file},line={line},title={title}::{}", data(message))
+    writeln!(out, "::{level} file={file},line={line},title={title}::{}", data(message))
 }
 
 /// Escapes the message of a workflow command.

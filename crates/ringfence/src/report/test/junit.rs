@@ -10,6 +10,13 @@ use super::{Tested, explanation};
 /// Writes the report.
 pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut report = Report::new("ringfence");
+    report.add_test_suites(suites(tested));
+    let xml = report.to_string().map_err(io::Error::other)?;
+    out.write_all(xml.as_bytes())
+}
+
+/// A suite for each table, and one for what is wrong with the file.
+pub(crate) fn suites(tested: &Tested<'_>) -> Vec<TestSuite> {
     let mut suites: Vec<(usize, TestSuite)> = Vec::new();
     for row in tested.rows() {
         let status = match row.finding {
@@ -18,6 +25,11 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 status.set_message(row.complaint());
                 status.set_description(explanation(judged, row.stories, tested.cluster));
+                status
+            }
+            Finding::Undecided { why, .. } => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(why.as_str());
                 status
             }
             Finding::Unreadable(_) => {
@@ -41,7 +53,7 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
             }
         }
     }
-    report.add_test_suites(suites.into_iter().map(|(_, suite)| suite));
+    let mut suites: Vec<TestSuite> = suites.into_iter().map(|(_, suite)| suite).collect();
     if !tested.matrix.faults.is_empty() {
         let mut suite = TestSuite::new(tested.name);
         for fault in &tested.matrix.faults {
@@ -51,8 +63,7 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
             case.set_classname(tested.name);
             suite.add_test_case(case);
         }
-        report.add_test_suite(suite);
+        suites.push(suite);
     }
-    let xml = report.to_string().map_err(io::Error::other)?;
-    out.write_all(xml.as_bytes())
+    suites
 }

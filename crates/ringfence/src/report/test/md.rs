@@ -22,6 +22,7 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
                 let verdict = format!("{sign} {}", judged.answer.summary.as_str());
                 (verdict, brief::reason(&judged.answer, tested.cluster))
             }
+            Finding::Undecided { why, .. } => ("➖ undecided".to_owned(), why.clone()),
             Finding::Unreadable(_) => ("⚠️".to_owned(), row.complaint()),
         };
         let cells = row.row.cells.join(" | ");

@@ -59,11 +59,15 @@ impl<'a> Tested<'a> {
         })
     }
 
-    /// `2 failed, 61 passed`, with what could not be read.
+    /// `61 passed, 2 failed`, with what no packet decides and what could not be read.
     pub(crate) fn counts(&self) -> String {
         let (passed, failed) = (self.report.passed(), self.report.failed());
+        let undecided = self.report.undecided();
         let unreadable = self.report.unreadable() + self.matrix.faults.len();
         let mut counts = format!("{passed} passed, {failed} failed");
+        if undecided > 0 {
+            counts.push_str(&format!(", {undecided} undecided"));
+        }
         if unreadable > 0 {
             counts.push_str(&format!(", {unreadable} not understood"));
         }
@@ -80,12 +84,13 @@ impl TestedRow<'_, '_> {
         }
     }
 
-    /// `allow, expected deny`, or why the row cannot be judged.
+    /// `expected deny, but it is allow`, or why the row cannot be judged.
     pub(crate) fn complaint(&self) -> String {
         match (self.finding, &self.row.case) {
             (Finding::Judged(judged), Ok(case)) => {
                 format!("expected {}, but it is {}", case.expect.as_str(), judged.answer.summary.as_str())
             }
+            (Finding::Undecided { why, .. }, _) => format!("undecided: {why}"),
             (Finding::Unreadable(problem), _) => match &problem.help {
                 Some(help) => format!("{} ({help})", problem.message),
                 None => problem.message.clone(),

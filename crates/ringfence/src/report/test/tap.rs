@@ -19,6 +19,10 @@ pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> 
                 writeln!(out, "ok {number} - {title}")?;
                 continue;
             }
+            Finding::Undecided { why, .. } => {
+                writeln!(out, "ok {number} - {title} # SKIP {why}")?;
+                continue;
+            }
             Finding::Judged(judged) => (explanation(judged, row.stories, tested.cluster), row.row.line),
             Finding::Unreadable(_) => (String::new(), row.row.line),
         };

@@ -14,6 +14,7 @@ use crate::report::explain::{
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const PASS: Style = AnsiColor::Green.on_default();
+const DOUBT: Style = AnsiColor::Yellow.on_default();
 const FAIL: Style = AnsiColor::Red.on_default().bold();
 
 /// Columns that the longest name takes at most before the rest of its line moves right.
@@ -72,6 +73,9 @@ fn write_row(row: &TestedRow<'_, '_>, width: usize, out: &mut dyn Write) -> io::
                 let expected = case.expect.as_str();
                 writeln!(out, "  {FAIL}FAIL{FAIL:#}  {title:width$}  {word}, expected {expected}")
             }
+        }
+        (Finding::Undecided { .. }, _) => {
+            writeln!(out, "  {DOUBT}skip{DOUBT:#}  {title:width$}  {}", row.complaint())
         }
         _ => writeln!(out, "  {FAIL}????{FAIL:#}  {title:width$}  not understood"),
     }
