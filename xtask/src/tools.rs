@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use crate::run;
 
 /// Debian packages: the program, how it answers, the package, what for.
-const PACKAGES: [(&str, &str, &str, &str); 2] = [
+const PACKAGES: [(&str, &str, &str, &str); 3] = [
     ("git", "--version", "git", "tests of `diff --git`"),
+    ("nft", "--version", "nftables", "checks of what the kernel has loaded"),
     ("dot", "-V", "graphviz", "checks that drawings in the dot language are valid"),
 ];
 

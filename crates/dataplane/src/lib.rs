@@ -1,4 +1,9 @@
 //! One node's enforcement program. In: a compiled cluster. Out: a pure program (`nft`), its text for people, its netlink
 //! messages for the kernel, the difference between two programs as one transaction, and flows from the kernel's log.
 
+pub mod interpret;
+pub mod netlink;
 pub mod nft;
+pub mod prefix;
+pub mod reconcile;
+pub mod text;

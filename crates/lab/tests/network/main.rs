@@ -2,7 +2,10 @@
 //! so this is a test program with its own `main`. Where namespaces are forbidden the tests are skipped, unless `CI` is
 //! set: then they fail. Run as root it runs a second time as an ordinary user.
 
+mod cluster;
 mod namespaces;
+mod pods;
+mod services;
 mod user;
 
 use libtest_mimic::{Arguments, Failed};
@@ -12,7 +15,8 @@ use ringfence_lab::namespace;
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let root = nix::unistd::geteuid().is_root();
-    let mut trials = namespaces::trials();
+    let mut trials =
+        Vec::from_iter([namespaces::trials(), pods::trials(), services::trials()].into_iter().flatten());
     if root {
         trials.extend(user::trials());
     }

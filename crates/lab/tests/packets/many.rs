@@ -44,7 +44,14 @@ fn all(star: &Star) -> Outcome<(Vec<Listener>, Vec<Probe>)> {
     for (to, namespace) in star.hosts.iter().enumerate() {
         for (protocol, port) in ASKED {
             let (id, name) = (u32::try_from(to)?, format!("test/host-{to}"));
-            listeners.push(Listener { id, name, namespace: namespace.clone(), address: None, protocol, port });
+            listeners.push(Listener {
+                id,
+                name,
+                namespace: namespace.clone(),
+                address: None,
+                protocol,
+                port,
+            });
             for from in (0..star.hosts.len()).filter(|from| *from != to) {
                 probes.push(Probe { from, source: v4(from), to: v4(to), protocol, port });
                 probes.push(Probe { from, source: v6(from), to: v6(to), protocol, port });
@@ -76,7 +83,12 @@ fn twenty_thousand_probes_of_thirty_hosts() -> Outcome {
     let expected: Vec<Came> = probes
         .iter()
         .map(|probe| {
-            let to = star.hosts.iter().enumerate().map(|(host, _)| host).find(|host| [v4(*host), v6(*host)].contains(&probe.to));
+            let to = star
+                .hosts
+                .iter()
+                .enumerate()
+                .map(|(host, _)| host)
+                .find(|host| [v4(*host), v6(*host)].contains(&probe.to));
             by(probe.protocol, to.and_then(|to| u32::try_from(to).ok()).unwrap_or(u32::MAX), probe.port)
         })
         .collect();
@@ -100,6 +112,10 @@ fn twenty_thousand_probes_of_thirty_hosts() -> Outcome {
 }
 
 fn different(probes: &[Probe], came: &[Came], expected: &[Came]) {
-    let wrong: Vec<_> = probes.iter().zip(came.iter().zip(expected)).filter(|(_, (came, expected))| came != expected).collect();
+    let wrong: Vec<_> = probes
+        .iter()
+        .zip(came.iter().zip(expected))
+        .filter(|(_, (came, expected))| came != expected)
+        .collect();
     assert!(wrong.is_empty(), "{} differ, as {:?}", wrong.len(), wrong.first());
 }

@@ -16,7 +16,12 @@ use crate::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials![refusals_are_told_apart, refusals_of_the_own_namespace, a_failure_to_ask_is_no_verdict, a_lost_packet_is_no_verdict]
+    trials![
+        refusals_are_told_apart,
+        refusals_of_the_own_namespace,
+        a_failure_to_ask_is_no_verdict,
+        a_lost_packet_is_no_verdict
+    ]
 }
 
 const PROHIBITED: Came = Came::Refused(Refusal::Prohibited);
@@ -58,7 +63,11 @@ fn refusals_are_told_apart() -> Outcome {
 
     star.forward("meta l4proto tcp reject with tcp reset")?;
     let reset = |probe: &Probe| {
-        if probe.protocol == Protocol::Tcp { Came::Refused(Refusal::Reset) } else { by(probe.protocol, 1, 8080) }
+        if probe.protocol == Protocol::Tcp {
+            Came::Refused(Refusal::Reset)
+        } else {
+            by(probe.protocol, 1, 8080)
+        }
     };
     assert_eq!(asked(&star)?, probes().iter().map(reset).collect::<Vec<_>>());
 

@@ -19,7 +19,8 @@ use ringfence_model::port::Protocol;
 use crate::Outcome;
 
 /// What keeps the kernel from rationing ICMP errors.
-const UNRATIONED: [&str; 3] = ["net/ipv4/icmp_ratemask", "net/ipv4/icmp_ratelimit", "net/ipv6/icmp/ratelimit"];
+const UNRATIONED: [&str; 3] =
+    ["net/ipv4/icmp_ratemask", "net/ipv4/icmp_ratelimit", "net/ipv6/icmp/ratelimit"];
 
 pub(crate) struct Star {
     pub(crate) router: Namespace,
@@ -76,7 +77,9 @@ impl Star {
     fn await_router(&self) -> Outcome {
         let mut probes = Vec::new();
         for from in 0..self.hosts.len() {
-            let near = |to: String| to.parse().map(|to: IpAddr| (to, if to.is_ipv4() { v4(from) } else { v6(from) }));
+            let near = |to: String| {
+                to.parse().map(|to: IpAddr| (to, if to.is_ipv4() { v4(from) } else { v6(from) }))
+            };
             for (to, source) in [near(format!("10.9.{from}.1"))?, near(format!("fd09:0:0:{from:x}::1"))?] {
                 probes.push(Probe { from, source, to, protocol: Protocol::Icmp, port: 0 });
             }
@@ -112,14 +115,16 @@ fn unration() -> io::Result<()> {
 
 /// Has `ip` make links, addresses and routes in the calling thread's namespace.
 pub(crate) fn ip(batch: &str) -> Outcome {
-    let (six, four): (Vec<&str>, Vec<&str>) = batch.lines().map(str::trim_start).partition(|line| line.starts_with("-6 "));
+    let (six, four): (Vec<&str>, Vec<&str>) =
+        batch.lines().map(str::trim_start).partition(|line| line.starts_with("-6 "));
     fed("ip", &["-batch", "-"], &four.join("\n"))?;
     let six: Vec<&str> = six.into_iter().filter_map(|line| line.strip_prefix("-6 ")).collect();
     if six.is_empty() { Ok(()) } else { fed("ip", &["-6", "-batch", "-"], &six.join("\n")) }
 }
 
 fn fed(program: &str, arguments: &[&str], text: &str) -> Outcome {
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut input) = child.stdin.take() {
         input.write_all(text.as_bytes())?;
     }

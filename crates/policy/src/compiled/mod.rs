@@ -69,6 +69,8 @@ impl PolicySet {
 #[derive(Debug)]
 pub struct Compiled {
     cluster: Cluster,
+    /// Whether audit policies take effect too.
+    audit: bool,
     facts: Facts,
     shapes: Shapes,
     matchers: Matchers,
