@@ -256,7 +256,7 @@ impl Server {
             Ok(0) => open = false,
             Ok(length) => stream.incoming.push(room.get(..length).unwrap_or_default()),
             Err(error) => {
-                open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted
+                open = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
             }
         }
         let mut pushes = Vec::new();

@@ -385,7 +385,7 @@ impl Asking {
                     .push((probe, if connected { Outcome::Answered { by: None } } else { Outcome::Silent }));
             }
             Self::Udp { waiting, .. } => {
-                settled.extend(waiting.into_keys().map(|number| (number, Outcome::Silent)))
+                settled.extend(waiting.into_keys().map(|number| (number, Outcome::Silent)));
             }
             Self::Sctp { waiting, .. } => {
                 settled.extend(waiting.into_values().map(|(number, _)| (number, Outcome::Silent)));

@@ -175,9 +175,8 @@ impl Datagrams {
     /// The next ICMP error, if any.
     pub(crate) fn error<'b>(&self, buffers: &'b mut Buffers) -> Option<Quoted<'b>> {
         let (refusal, length) = loop {
-            match read_error(&self.socket, buffers)? {
-                (Some(refusal), length) => break (refusal, length),
-                (None, _) => {}
+            if let (Some(refusal), length) = read_error(&self.socket, buffers)? {
+                break (refusal, length);
             }
         };
         let payload = buffers.data.get(..length)?;

@@ -50,10 +50,10 @@ fn serve_names(socket: &UdpSocket) -> Outcome {
         let name = query.name().to_string();
         let data = match (name.as_str(), query.query_type()) {
             ("api.shop.svc.cluster.local.", RecordType::A) => {
-                Some("10.9.1.2".parse::<std::net::Ipv4Addr>()?.into()).map(RData::A)
+                Some(RData::A("10.9.1.2".parse::<std::net::Ipv4Addr>()?.into()))
             }
             ("api.shop.svc.cluster.local.", RecordType::AAAA) => {
-                Some("fd09:0:0:1::2".parse::<std::net::Ipv6Addr>()?.into()).map(RData::AAAA)
+                Some(RData::AAAA("fd09:0:0:1::2".parse::<std::net::Ipv6Addr>()?.into()))
             }
             _ => None,
         };
