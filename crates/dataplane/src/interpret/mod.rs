@@ -76,7 +76,7 @@ pub struct Exhausted;
 /// What statements depend on besides the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chance {
-    /// Whether packets come so slowly that limits hold (but for those that never do).
+    /// Whether packets come so slowly that limits hold.
     pub within_rate: bool,
     /// How random numbers fall.
     pub random: Draw,
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
                     Tracked::Invalid | Tracked::Untracked => false,
                 },
                 Step::SetMark { mask, value } => self.set_mark(*mask, *value),
-                Step::Limit { never } => self.chance.within_rate && !never,
+                Step::Limit => self.chance.within_rate,
                 Step::Random { one_in } => self.draw(*one_in),
                 Step::Counter => {
                     self.ran.counters.push(place);

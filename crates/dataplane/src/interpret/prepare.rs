@@ -32,7 +32,7 @@ pub(super) enum Step {
     State(u32),
     Mark { mask: u32, value: u32, negated: bool },
     SetMark { mask: u32, value: u32 },
-    Limit { never: bool },
+    Limit,
     Random { one_in: u32 },
     Counter,
     Log(LogTo),
@@ -167,7 +167,7 @@ impl Names<'_> {
                 Step::Mark { mask: *mask, value: *value, negated: *negated }
             }
             Statement::SetMark { mask, value } => Step::SetMark { mask: *mask, value: *value },
-            Statement::Limit { burst, .. } => Step::Limit { never: *burst == 0 },
+            Statement::Limit { .. } => Step::Limit,
             Statement::Random(random) => Step::Random { one_in: random.one_in },
             Statement::Counter => Step::Counter,
             Statement::Log(log) if log.prefix.len() > Limits::LOG_PREFIX => {

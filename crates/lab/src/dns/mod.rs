@@ -97,3 +97,6 @@ pub fn resolv_conf(cluster: &Cluster, namespace: &str) -> String {
     let _ = writeln!(text, "search {namespace}.svc.{DOMAIN} svc.{DOMAIN} {DOMAIN}\noptions ndots:5");
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,10 +49,12 @@ pub struct Account {
     pub to_server: Way,
     /// Server to client.
     pub to_client: Way,
-    /// When it was established.
+    /// When both ends had been heard.
     pub established: Option<Duration>,
-    /// When and how it ended, if it did before it was told to.
+    /// When and how something first went wrong: TCP has ended then, as has SCTP if it was aborted; UDP and SCTP go on after
+    /// an ICMP error.
     pub failed: Option<(Duration, String)>,
+    closed: bool,
 }
 
 /// The accounts of all held connections, shared by both ends.
@@ -75,12 +77,6 @@ impl Ledger {
         self.start.elapsed()
     }
 
-    /// The moment that all times count from.
-    #[must_use]
-    pub fn start(&self) -> Instant {
-        self.start
-    }
-
     /// A copy of a connection's account; empty if it is not known.
     #[must_use]
     pub fn account(&self, connection: u32) -> Account {
@@ -95,11 +91,18 @@ impl Ledger {
         connection
     }
 
-    /// Notes that a message is sent now, and returns it. Nothing if the connection is not known.
+    /// Notes that a connection is held no longer: nothing more is sent on it.
+    pub(crate) fn close(&self, connection: u32) {
+        if let Some(account) = self.accounts().get_mut(&connection) {
+            account.closed = true;
+        }
+    }
+
+    /// Notes that a message is sent now, and returns it. Nothing if the connection is not held (any longer).
     pub(crate) fn send(&self, connection: u32, direction: Direction) -> Option<Mark> {
         let at = self.now();
         let mut accounts = self.accounts();
-        let way = accounts.get_mut(&connection)?.way(direction);
+        let way = accounts.get_mut(&connection).filter(|account| !account.closed)?.way(direction);
         let sequence = way.sent;
         way.sent += 1;
         if way.recent.len() == REMEMBERED {
@@ -113,14 +116,10 @@ impl Ledger {
     pub(crate) fn arrive(&self, mark: Mark, direction: Direction) {
         let at = self.now();
         let mut accounts = self.accounts();
-        let Some(way) = accounts.get_mut(&mark.connection).map(|account| account.way(direction)) else {
-            return;
-        };
+        let Some(way) = accounts.get_mut(&mark.connection).map(|account| account.way(direction)) else { return };
         let first = way.recent.front().map_or(0, |sent| sent.sequence);
         let place = mark.sequence.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-        if let Some(sent) =
-            place.and_then(|place| way.recent.get_mut(place)).filter(|sent| sent.arrived.is_none())
-        {
+        if let Some(sent) = place.and_then(|place| way.recent.get_mut(place)).filter(|sent| sent.arrived.is_none()) {
             sent.arrived = Some(at);
             way.arrived += 1;
         }
@@ -159,18 +158,12 @@ impl Account {
     /// Messages of either direction that were sent after one moment and arrived before another: if the connection was
     /// forbidden from the one to the other, what got through.
     pub fn passed(&self, from: Duration, until: Duration) -> impl Iterator<Item = (Direction, Sent)> {
-        self.recent()
-            .filter(move |(_, sent)| sent.at >= from && sent.arrived.is_some_and(|arrived| arrived <= until))
+        self.recent().filter(move |(_, sent)| sent.at >= from && sent.arrived.is_some_and(|arrived| arrived <= until))
     }
 
     /// Messages of either direction that were sent between two moments and did not arrive within some time: if the
     /// connection was allowed all the while, what was interrupted.
-    pub fn missed(
-        &self,
-        from: Duration,
-        until: Duration,
-        within: Duration,
-    ) -> impl Iterator<Item = (Direction, Sent)> {
+    pub fn missed(&self, from: Duration, until: Duration, within: Duration) -> impl Iterator<Item = (Direction, Sent)> {
         self.recent()
             .filter(move |(_, sent)| sent.at >= from && sent.at < until)
             .filter(move |(_, sent)| sent.arrived.is_none_or(|arrived| arrived > sent.at + within))

@@ -49,9 +49,7 @@ impl fmt::Display for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mark(mark) => mark.fmt(f),
-            Self::Push { connection, every, count } => {
-                write!(f, "push {connection} {} {count}", every.as_micros())
-            }
+            Self::Push { connection, every, count } => write!(f, "push {connection} {} {count}", every.as_micros()),
             Self::Who(text) => f.write_str(text),
         }
     }
@@ -91,6 +89,13 @@ impl Answerer {
         let (listener, port, text) = (words.next()?, words.next()?, words.next()?);
         Some((Self { listener: listener.parse().ok()?, port: port.parse().ok()? }, text))
     }
+}
+
+/// Takes the first whole line out of what has come, without its end.
+pub(crate) fn take_line(bytes: &mut Vec<u8>) -> Option<String> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let line: Vec<u8> = bytes.drain(..=end).collect();
+    Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! answers, pushed messages at their times, and notes in the ledger.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read, Write},
     net::{IpAddr, SocketAddr},
     os::fd::AsFd,
@@ -108,16 +108,14 @@ pub(crate) struct Server {
     sctp: BTreeMap<u64, Ports>,
     /// By the time of the next message, and a number that makes times unique.
     pushes: BTreeMap<(Instant, u64), Push>,
+    /// Held connections that have asked for pushes: they ask again until they hear one.
+    pushing: BTreeSet<u32>,
     numbers: u64,
     buffers: Buffers,
 }
 
 impl Server {
-    pub(crate) fn new(
-        commands: Receiver<Command>,
-        wake: Arc<EventFd>,
-        ledger: Arc<Ledger>,
-    ) -> Result<Self, Errno> {
+    pub(crate) fn new(commands: Receiver<Command>, wake: Arc<EventFd>, ledger: Arc<Ledger>) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -128,6 +126,7 @@ impl Server {
             slots: Slab::new(),
             sctp: BTreeMap::new(),
             pushes: BTreeMap::new(),
+            pushing: BTreeSet::new(),
             numbers: 0,
             buffers: Buffers::new(),
         })
@@ -168,9 +167,7 @@ impl Server {
             match self.commands.try_recv() {
                 Ok(Command::Add(opened)) => opened.into_iter().for_each(|opened| self.add(opened)),
                 Ok(Command::Close(id)) => self.close(id),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
-                    return std::ops::ControlFlow::Break(());
-                }
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return std::ops::ControlFlow::Break(()),
                 Err(TryRecvError::Empty) => return std::ops::ControlFlow::Continue(()),
             }
         }
@@ -252,9 +249,7 @@ impl Server {
         match (&stream.socket).read(&mut room) {
             Ok(0) => open = false,
             Ok(length) => stream.incoming.push(room.get(..length).unwrap_or_default()),
-            Err(error) => {
-                open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted
-            }
+            Err(error) => open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted,
         }
         let mut pushes = Vec::new();
         while !stream.last {
@@ -280,7 +275,7 @@ impl Server {
         } else {
             self.slots.remove(token);
         }
-        pushes.into_iter().for_each(|push| self.schedule(push, Instant::now()));
+        pushes.into_iter().for_each(|push| self.start(push));
     }
 
     /// Asks the kernel for room to write exactly while there is something to write.
@@ -305,10 +300,7 @@ impl Server {
         match Request::read(&String::from_utf8_lossy(received.payload)) {
             Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
             Request::Push { connection, every, count } => {
-                self.schedule(
-                    Push { to: PushTo::Udp { token, from, to }, connection, every, left: count },
-                    Instant::now(),
-                );
+                self.start(Push { to: PushTo::Udp { token, from, to }, connection, every, left: count });
             }
             // An answer that cannot be sent is one that does not arrive: the probe's timeout deals with it.
             Request::Who(text) => drop(socket.send(answerer.answer(text).as_bytes(), from, to)),
@@ -321,8 +313,7 @@ impl Server {
         let Some(Slot::Sctp { inode, socket }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
-        let response =
-            self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
+        let response = self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
         let Some(response) = response else { return true };
         if let Some(packet) = &response.packet {
             // As for UDP: what is not sent does not arrive.
@@ -333,12 +324,18 @@ impl Server {
                 Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
                 Request::Push { connection, every, count } => {
                     let to = PushTo::Sctp { token, header, from, to };
-                    self.schedule(Push { to, connection, every, left: count }, Instant::now());
+                    self.start(Push { to, connection, every, left: count });
                 }
                 Request::Who(_) => {}
             }
         }
         true
+    }
+
+    fn start(&mut self, push: Push) {
+        if self.pushing.insert(push.connection) {
+            self.schedule(push, Instant::now());
+        }
     }
 
     fn schedule(&mut self, push: Push, due: Instant) {

@@ -1,7 +1,7 @@
 //! The listening end of one TCP connection, without its socket. In: bytes that came. Out: the lines in them, and the answer
 //! to an HTTP request, so that `curl` shows which pod answered.
 
-use super::message::Answerer;
+use super::message::{Answerer, take_line};
 
 /// How much of an unfinished line or request is kept; more than that is nobody the lab knows.
 const LONGEST: usize = 8192;
@@ -34,9 +34,7 @@ impl Incoming {
             let ended = self.bytes.windows(4).any(|end| end == b"\r\n\r\n");
             return if ended { Step::Last(page(&self.bytes, name, answerer)) } else { self.wait() };
         }
-        let Some(end) = self.bytes.iter().position(|&byte| byte == b'\n') else { return self.wait() };
-        let line: Vec<u8> = self.bytes.drain(..=end).collect();
-        Step::Line(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
+        take_line(&mut self.bytes).map_or_else(|| self.wait(), Step::Line)
     }
 
     fn wait(&self) -> Step {

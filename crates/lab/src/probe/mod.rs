@@ -1,8 +1,11 @@
 //! Probes. In: from where to where, over which protocol, by the thousand. Out: what came back for each, and who answered.
 
 mod bytes;
+pub mod client;
 mod flight;
+mod held;
 mod icmp;
+mod opens;
 mod ports;
 mod run;
 pub(crate) mod sctp;
@@ -14,6 +17,8 @@ use nix::errno::Errno;
 use ringfence_model::port::Protocol;
 
 pub use crate::listen::Answerer;
+pub use held::{Held, Hold};
+pub use opens::{Attempt, Bounds, Opening, Opens};
 pub use run::{Options, ProbeError, Prober};
 
 /// One question to the network.
@@ -99,9 +104,7 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answered { by: Some(by) } => {
-                write!(f, "answered by listener {} on port {}", by.listener, by.port)
-            }
+            Self::Answered { by: Some(by) } => write!(f, "answered by listener {} on port {}", by.listener, by.port),
             Self::Answered { by: None } => f.write_str("answered"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Silent => f.write_str("no answer"),

@@ -4,7 +4,9 @@
 
 use std::{
     cmp::Reverse,
-    fs, thread,
+    fs, io,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,9 +19,14 @@ use thiserror::Error;
 use super::{
     Outcome, Probe,
     flight::{Flight, Number},
+    held::{Held, Hold},
+    opens::{Bounds, Opening, Opens},
     ports::Ports,
 };
-use crate::namespace::{Namespace, NamespaceError};
+use crate::{
+    listen::Listeners,
+    namespace::{Namespace, NamespaceError},
+};
 
 /// How many probes are sent before what has come back is looked at: fewer than the kernel queues anywhere.
 const PIECE: usize = 128;
@@ -58,6 +65,15 @@ pub enum ProbeError {
     /// A probe names a place that the list of namespaces does not have.
     #[error("probe {0} is asked from a namespace that is not there")]
     NoNamespace(usize),
+    /// A protocol has no connections to hold.
+    #[error("{0} has no connections that can be held; TCP, UDP and SCTP have")]
+    NoConnection(&'static str),
+    /// The kernel refuses a socket for a connection that is to be held.
+    #[error("cannot open a connection: {0}")]
+    Socket(io::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// The kernel does not say when sockets are ready.
     #[error("cannot wait for answers: {0}")]
     Wait(#[from] Errno),
@@ -67,7 +83,7 @@ pub enum ProbeError {
 #[derive(Debug, Default)]
 pub struct Prober {
     options: Options,
-    ports: Ports,
+    ports: Arc<Ports>,
 }
 
 /// Probes of one namespace with their places in the list.
@@ -77,11 +93,29 @@ impl Prober {
     /// A prober with other than the usual options.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, ports: Ports::default() }
+        Self { options, ports: Arc::default() }
     }
 
-    pub(crate) fn ports(&self) -> &Ports {
-        &self.ports
+    /// Opens connections and holds them for some time at most; their listeners are of the same lab.
+    ///
+    /// # Errors
+    /// When a namespace cannot be entered, a socket cannot be made, or a protocol has no connections.
+    pub fn hold(&self, listeners: &Listeners, holds: &[Hold], lasting: Duration) -> Result<Held, ProbeError> {
+        Held::open(listeners.ledger(), &self.ports, holds, lasting)
+    }
+
+    /// Asks probes again and again, in the background.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn open(
+        &self,
+        listeners: &Listeners,
+        namespaces: Vec<Namespace>,
+        openings: Vec<Opening>,
+        bounds: Bounds,
+    ) -> Result<Opens, ProbeError> {
+        Opens::start(listeners.ledger(), Arc::clone(&self.ports), namespaces, openings, bounds)
     }
 
     /// Asks all probes and waits for their outcomes, which are in the order of the probes.
@@ -102,9 +136,7 @@ impl Prober {
                     *place = if known { *place } else { outcome };
                 }
             }
-            let undecided = |number: &Number| {
-                outcomes.get(*number).is_some_and(|outcome| asks_again(*outcome, probes, *number))
-            };
+            let undecided = |number: &Number| outcomes.get(*number).is_some_and(|outcome| asks_again(*outcome, probes, *number));
             open.retain(undecided);
         }
         Ok(outcomes)
@@ -139,12 +171,7 @@ impl Prober {
     }
 
     /// What one thread does in a round.
-    fn ask(
-        &self,
-        share: Vec<Work<'_>>,
-        patience: Duration,
-        sockets: usize,
-    ) -> Result<Vec<(Number, Outcome)>, ProbeError> {
+    fn ask(&self, share: Vec<Work<'_>>, patience: Duration, sockets: usize) -> Result<Vec<(Number, Outcome)>, ProbeError> {
         let mut flight = Flight::new(&self.ports)?;
         let mut settled = Vec::new();
         for (namespace, probes) in share {
@@ -174,9 +201,7 @@ fn wait(flight: &mut Flight<'_>) -> Result<(), Errno> {
 
 /// Whether another round may know more: after silence, and after a handshake that nobody spoke on.
 fn asks_again(outcome: Outcome, probes: &[Probe], number: Number) -> bool {
-    let speaks = probes
-        .get(number)
-        .is_some_and(|probe| ringfence_model::port::Protocol::WITH_PORTS.contains(&probe.protocol));
+    let speaks = probes.get(number).is_some_and(|probe| ringfence_model::port::Protocol::WITH_PORTS.contains(&probe.protocol));
     match outcome {
         Outcome::Silent => true,
         Outcome::Answered { by } => by.is_none() && speaks,
@@ -200,8 +225,7 @@ fn share(mut work: Vec<Work<'_>>, workers: usize) -> Vec<Vec<Work<'_>>> {
 
 /// How many probes may have sockets now: each that connects costs one more at the listener.
 fn free_sockets() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE)
-        .map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
     let used = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     limit.saturating_sub(used).saturating_sub(SPARE_FILES) / 2
 }

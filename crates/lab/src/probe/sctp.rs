@@ -67,6 +67,11 @@ pub(crate) struct Chunk<'a> {
     pub(crate) value: &'a [u8],
 }
 
+/// The tag that answers to a source port must carry: any number but 0 will do, a different one for each port.
+pub(crate) fn client_tag(port: u16) -> u32 {
+    (u32::from(port) << 16) | 0x5246
+}
+
 /// The bytes of a packet with one chunk.
 pub(crate) fn packet(header: Header, chunk: Chunk<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + 4 + chunk.value.len() + 3);

@@ -216,3 +216,6 @@ fn add_hooks(table: &mut Table) {
     ];
     add("refuse", None, refusals);
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,18 +2,16 @@
 //! second lab that fits only without the first proves that the first is gone.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, ExitCode, Stdio},
     thread,
     time::Duration,
 };
 
 use libtest_mimic::{Failed, Trial};
 use nix::{
-    sched::{CloneFlags, unshare},
     sys::signal::{Signal, kill},
-    unistd::{Pid, geteuid},
+    unistd::Pid,
 };
 use ringfence_lab::{
     lab::Lab,
@@ -23,12 +21,10 @@ use ringfence_lab::{
 
 use crate::{
     Outcome,
+    children::{finish, own_user_namespace, start},
     cluster::{eventually, read, up},
     trials,
 };
-
-/// Tells a child of this program what it is for.
-const ROLE: &str = "RINGFENCE_LAB_TEST";
 
 pub(crate) fn trials() -> Vec<Trial> {
     trials![after_drop_exit_panic_abort_interrupt_and_kill]
@@ -36,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 const PODS: usize = 6;
 
-fn lab() -> Result<Lab, Failed> {
+pub(crate) fn lab() -> Result<Lab, Failed> {
     let pod = |number| {
         format!(
             "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{number}, namespace: shop, labels: {{app: web}}}}\nspec: {{containers: [{{name: c, image: i}}]}}\n"
@@ -64,23 +60,9 @@ fn lab_soon() -> Result<Lab, Failed> {
 /// Pods, two nodes, fabric and outside.
 const NAMESPACES: usize = PODS + 4;
 
-/// Runs as what the environment says, if it says something.
-#[expect(clippy::print_stderr, reason = "tells the parent")]
-pub(crate) fn role() -> Option<ExitCode> {
-    let role = env::var(ROLE).ok()?;
-    let done = if role == "counts" { counts() } else { hold(&role) };
-    Some(match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            eprintln!("{}", failed.message().unwrap_or("failed"));
-            ExitCode::FAILURE
-        }
-    })
-}
-
 /// Builds a lab, says so, and ends in some way.
 #[expect(clippy::print_stdout, clippy::panic, reason = "tells the parent; one way to end is a panic")]
-fn hold(role: &str) -> Outcome {
+pub(crate) fn hold(role: &str) -> Outcome {
     namespace::enter()?;
     let _lab = lab_soon()?;
     println!("up");
@@ -93,19 +75,9 @@ fn hold(role: &str) -> Outcome {
     Ok(())
 }
 
-fn start(role: &str) -> std::io::Result<Child> {
-    let mut command = Command::new(env::current_exe()?);
-    command.env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn()
-}
-
 /// In a user namespace of its own, which has room for one lab at a time.
-fn counts() -> Outcome {
-    let (user, group) = (geteuid(), nix::unistd::getegid());
-    unshare(CloneFlags::CLONE_NEWUSER)?;
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
+pub(crate) fn counts() -> Outcome {
+    own_user_namespace()?;
     namespace::enter()?;
     // This process, the one that holds the lab, and the lab.
     fs::write("/proc/sys/user/max_net_namespaces", (2 + NAMESPACES).to_string())?;
@@ -137,9 +109,5 @@ fn counts() -> Outcome {
 }
 
 fn after_drop_exit_panic_abort_interrupt_and_kill() -> Outcome {
-    let output = start("counts")?.wait_with_output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-    }
-    Ok(())
+    finish("counts")
 }

@@ -3,6 +3,7 @@
 //! set: then they fail. The rules that refuse packets are made by `nft`, a judge that shares nothing with the lab.
 
 mod answers;
+mod load;
 mod many;
 mod refusals;
 mod star;
@@ -15,6 +16,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = answers::trials();
     trials.extend(refusals::trials());
+    trials.extend(load::trials());
     trials.extend(many::trials());
     if !arguments.list
         && let Err(error) = namespace::enter()

@@ -1,34 +1,12 @@
-//! The log's reader against the kernel. In: rules that log, loaded by `nft` into network namespaces of the test's own, and packets
-//! over the loopback. Out: whether the right records come out, and whether what is lost is counted.
-//!
-//! As root or where user namespaces are allowed. In CI (`CI=true`) it is a failure if neither is so, or if `nft` is missing.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and tells what it measured"
-)]
+//! The log's reader against the kernel. In: rules that log, loaded by `nft`, and packets over the loopback. Out: whether the
+//! right records come out, and whether what is lost is counted.
 
 use std::{
-    fmt::Display,
-    fs,
-    io::Write as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    os::fd::AsRawFd as _,
-    process::{Command, Stdio},
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use nix::{
-    sched::{CloneFlags, unshare},
-    sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket},
-    unistd::{Gid, Uid},
-};
 use ringfence_dataplane::{
     nflog::{OpenError, Parties, Reader, Settings},
     prefix::{Logged, RuleId, prefix},
@@ -42,87 +20,22 @@ use ringfence_model::{
     workload::Node,
 };
 
+use crate::{loopback_up, namespace::nft};
+
 const GROUP: u16 = 5;
 const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const TWO: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const NOW: Duration = Duration::from_secs(1_000_000);
 
-fn main() {
-    let arguments = Arguments::from_args();
-    // Before there are threads, which a new user namespace does not allow.
-    let possible = isolate();
-    let all: [(&str, fn()); 7] = [
-        ("fields", fields),
-        ("a_short_head_is_read_as_far_as_it_goes", short),
-        ("foreign_prefixes_are_counted", foreign),
-        ("a_group_has_one_reader", taken),
-        ("waiting_ends", waiting),
-        ("what_is_lost_is_counted", loss),
-        ("throughput", throughput),
-    ];
-    let must = std::env::var("CI").is_ok_and(|value| value == "true");
-    let trial = |(name, test): (&str, fn())| {
-        let possible = possible.clone();
-        let ignored = possible.is_err() && !must;
-        if let (Err(reason), true) = (&possible, ignored) {
-            eprintln!("{name} is left out: {reason}");
-        }
-        Trial::test(name, move || possible.map_err(Failed::from).and_then(|()| in_namespace(test)))
-            .with_ignored_flag(ignored)
-    };
-    libtest_mimic::run(&arguments, all.into_iter().map(trial).collect()).exit();
-}
-
-/// Makes this process root of a user namespace, unless it is root already.
-fn isolate() -> Result<(), String> {
-    let told = |what: &str, error: &dyn Display| format!("{what}: {error}");
-    let found = Command::new("nft").arg("--version").stdout(Stdio::null()).status();
-    found.map_err(|error| told("`nft` cannot be run", &error))?;
-    let (user, group) = (Uid::effective(), Gid::effective());
-    if !user.is_root() {
-        unshare(CloneFlags::CLONE_NEWUSER)
-            .map_err(|error| told("user namespaces are not allowed", &error))?;
-        let write = |path: &str, text: String| {
-            fs::write(path, text).map_err(|error| told("the user namespace cannot be set up", &error))
-        };
-        write("/proc/self/setgroups", "deny".to_owned())?;
-        write("/proc/self/uid_map", format!("0 {user} 1"))?;
-        write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    }
-    // Whether it works is found out in a thread, which takes its namespace with it.
-    let tried = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join();
-    match tried {
-        Ok(tried) => tried.map_err(|error| told("network namespaces are not allowed", &error)),
-        Err(_) => Err("network namespaces cannot be tried".to_owned()),
-    }
-}
-
-/// Runs a test in a thread with a network namespace of its own, which is gone when the thread is.
-fn in_namespace(test: fn()) -> Result<(), Failed> {
-    let thread = thread::spawn(move || {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        loopback_up();
-        test();
-    });
-    thread.join().map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        Failed::from(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned())
-    })
-}
-
-fn loopback_up() {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let route = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute).unwrap();
-    // RTM_NEWLINK with NLM_F_REQUEST for interface 1: set IFF_UP.
-    let mut message = 32_u32.to_ne_bytes().to_vec();
-    message.extend(16_u16.to_ne_bytes());
-    message.extend(1_u16.to_ne_bytes());
-    message.extend([0; 12]);
-    for number in [1_u32, 1, 1] {
-        message.extend(number.to_ne_bytes());
-    }
-    sendto(route.as_raw_fd(), &message, &NetlinkAddr::new(0, 0), MsgFlags::empty()).unwrap();
-}
+pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("fields", fields),
+    ("a_short_head_is_read_as_far_as_it_goes", short),
+    ("foreign_prefixes_are_counted", foreign),
+    ("a_group_has_one_reader", taken),
+    ("waiting_ends", waiting),
+    ("what_is_lost_is_counted", loss),
+    ("throughput", throughput),
+];
 
 /// Loads rules into the input chain.
 fn load(rules: &[String]) {
@@ -130,9 +43,7 @@ fn load(rules: &[String]) {
         "table inet t {{\n chain c {{\n type filter hook input priority 0; policy accept;\n {}\n }}\n}}\n",
         rules.join("\n ")
     );
-    let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    nft.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(nft.wait().unwrap().success(), "{text}");
+    nft(&["-f", "-"], &text).unwrap();
 }
 
 /// A logging rule.
@@ -175,6 +86,7 @@ fn udp(from: Ipv4Addr) -> UdpSocket {
 }
 
 fn fields() {
+    loopback_up();
     load(&[
         log("ip daddr 127.0.0.2 udp dport 7", Logged::Deny, 7, "queue-threshold 1 drop"),
         log("ip6 daddr ::1 udp dport 8", Logged::Allow, 8, "queue-threshold 1 drop"),
@@ -221,6 +133,7 @@ fn fields() {
 }
 
 fn short() {
+    loopback_up();
     load(&[
         log("udp dport 7", Logged::Deny, 7, "snaplen 20 queue-threshold 1 drop"),
         log("udp dport 8", Logged::Deny, 7, "snaplen 8 queue-threshold 1 drop"),
@@ -235,6 +148,7 @@ fn short() {
 }
 
 fn foreign() {
+    loopback_up();
     load(&[
         format!("udp dport 7 log prefix \"something else\" group {GROUP} queue-threshold 1"),
         log("udp dport 7", Logged::Deny, 7, "queue-threshold 1 drop"),
@@ -246,6 +160,7 @@ fn foreign() {
 }
 
 fn taken() {
+    loopback_up();
     let reader = open(Settings::default());
     let settings = Settings { group: GROUP, ..Settings::default() };
     match Reader::open(&settings) {
@@ -258,6 +173,7 @@ fn taken() {
 }
 
 fn waiting() {
+    loopback_up();
     let mut reader = open(Settings::default());
     assert!(!reader.wait(Duration::from_millis(20)).unwrap());
     let report = reader.report(NOW, 10, &rules, &parties()).unwrap();
@@ -269,6 +185,7 @@ fn waiting() {
 }
 
 fn loss() {
+    loopback_up();
     const PACKETS: u64 = 5000;
     load(&[log("udp dport 7", Logged::Deny, 7, "queue-threshold 1 drop")]);
     let mut reader = open(Settings { buffer: 4096, ..Settings::default() });
@@ -297,6 +214,7 @@ fn loss() {
 
 /// How many records a second, packets sent by another thread at the same time.
 fn throughput() {
+    loopback_up();
     const PACKETS: usize = 100_000;
     load(&[log("udp dport 7", Logged::Deny, 7, "snaplen 128 drop")]);
     let mut reader = open(Settings { threshold: 64, buffer: 64 << 20, ..Settings::default() });
