@@ -1,7 +1,11 @@
 //! Packets made by hand. In: addresses, ports, flags. Out: Ethernet frames of TCP segments, and a socket that sends many
 //! with one call, past the routing, the firewall and the sockets of the namespace that sends.
 
-use std::{io::IoSlice, net::Ipv4Addr, os::fd::{AsRawFd as _, OwnedFd}};
+use std::{
+    io::IoSlice,
+    net::Ipv4Addr,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
 
 use nix::{
     ifaddrs::getifaddrs,
@@ -92,7 +96,9 @@ impl Sender {
         let address = [Some(self.link); BATCH];
         for batch in frames.chunks(BATCH) {
             let slices: Vec<[IoSlice<'_>; 1]> = batch.iter().map(|frame| [IoSlice::new(frame)]).collect();
-            let sent = sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, address, [], MsgFlags::empty()).unwrap();
+            let sent =
+                sendmmsg(self.socket.as_raw_fd(), &mut headers, &slices, address, [], MsgFlags::empty())
+                    .unwrap();
             assert_eq!(sent.count(), batch.len());
         }
     }

@@ -70,7 +70,15 @@ fn write_policy(sets: &mut String, chains: &mut String, plan: &Plan, policy: &Po
     chains.push_str("}\n");
 }
 
-fn write_rule(sets: &mut String, chains: &mut String, plan: &Plan, rule: &Rule, inward: bool, own: &str, name: &str) {
+fn write_rule(
+    sets: &mut String,
+    chains: &mut String,
+    plan: &Plan,
+    rule: &Rule,
+    inward: bool,
+    own: &str,
+    name: &str,
+) {
     let (peer, subject) = if inward { ("saddr", "daddr") } else { ("daddr", "saddr") };
     let mut allow = |set: &str| {
         for (protocol, port) in &rule.ports {
@@ -81,7 +89,8 @@ fn write_rule(sets: &mut String, chains: &mut String, plan: &Plan, rule: &Rule, 
             );
         }
     };
-    let pods: Vec<String> = rule.peers.iter().flat_map(|peer| plan.members(peer)).map(|pod| pod.address.to_string()).collect();
+    let pods: Vec<String> =
+        rule.peers.iter().flat_map(|peer| plan.members(peer)).map(|pod| pod.address.to_string()).collect();
     if !pods.is_empty() {
         write_set(sets, name, "", pods.into_iter());
         allow(name);
@@ -104,5 +113,6 @@ fn write_rule(sets: &mut String, chains: &mut String, plan: &Plan, rule: &Rule, 
 
 fn write_set(text: &mut String, name: &str, flags: &str, elements: impl Iterator<Item = String>) {
     let elements: Vec<String> = elements.collect();
-    let _ = writeln!(text, "set {name} {{ type ipv4_addr; {flags} elements = {{ {} }}; }}", elements.join(", "));
+    let _ =
+        writeln!(text, "set {name} {{ type ipv4_addr; {flags} elements = {{ {} }}; }}", elements.join(", "));
 }

@@ -47,11 +47,22 @@ pub(crate) fn leave() -> Result<(), String> {
         }
     }
     let (user, group) = (geteuid(), getegid());
-    let flags = if user.is_root() { CloneFlags::CLONE_NEWNET } else { CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUSER };
-    unshare(flags).map_err(|error| format!("no network namespace: {error}; run as root or allow unprivileged user namespaces"))?;
+    let flags = if user.is_root() {
+        CloneFlags::CLONE_NEWNET
+    } else {
+        CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUSER
+    };
+    unshare(flags).map_err(|error| {
+        format!("no network namespace: {error}; run as root or allow unprivileged user namespaces")
+    })?;
     if !user.is_root() {
-        for (file, text) in [("setgroups", "deny".to_owned()), ("uid_map", format!("0 {user} 1")), ("gid_map", format!("0 {group} 1"))] {
-            std::fs::write(format!("/proc/self/{file}"), text).map_err(|error| format!("cannot write {file}: {error}"))?;
+        for (file, text) in [
+            ("setgroups", "deny".to_owned()),
+            ("uid_map", format!("0 {user} 1")),
+            ("gid_map", format!("0 {group} 1")),
+        ] {
+            std::fs::write(format!("/proc/self/{file}"), text)
+                .map_err(|error| format!("cannot write {file}: {error}"))?;
         }
     }
     Ok(())
@@ -97,7 +108,10 @@ impl Namespace {
     }
 
     fn sysctl(&self, name: &str, value: &str) {
-        self.run(|| std::fs::write(format!("/proc/sys/{name}"), value).unwrap_or_else(|error| panic!("{name}: {error}")));
+        self.run(|| {
+            std::fs::write(format!("/proc/sys/{name}"), value)
+                .unwrap_or_else(|error| panic!("{name}: {error}"))
+        });
     }
 
     /// A path to it for another process.
@@ -131,7 +145,12 @@ impl Row {
         node.ip(&format!(
             "link add node0 address {} type veth peer name {CLIENT_LINK} address {} netns {}\n\
              link add node1 address {} type veth peer name {SERVER_LINK} address {} netns {}\n",
-            mac(MAC_NODE_TO_CLIENT), mac(MAC_CLIENT), client.path(), mac(MAC_NODE_TO_SERVER), mac(MAC_SERVER), server.path(),
+            mac(MAC_NODE_TO_CLIENT),
+            mac(MAC_CLIENT),
+            client.path(),
+            mac(MAC_NODE_TO_SERVER),
+            mac(MAC_SERVER),
+            server.path(),
         ));
         for (namespace, other) in [(&node, true), (&client, false), (&server, false)] {
             for directory in ["all", "default"] {

@@ -1,7 +1,11 @@
 //! The cluster that is measured. In: how many policies. Out: 110 pods on the node in question, 10,000 pods elsewhere, and
 //! policies for the former; as plain values, as manifests, and as samples of flows. The same ones on every machine.
 
-use std::{fmt::Write as _, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use ringfence_model::{
     address::Family,
@@ -104,9 +108,8 @@ impl Plan {
 
     /// The pods that a policy is about.
     pub(crate) fn subjects(&self, policy: &Policy) -> Vec<&Pod> {
-        let is = |pod: &&Pod| {
-            pod.namespace == policy.namespace && policy.app.is_none_or(|app| pod.app == app)
-        };
+        let is =
+            |pod: &&Pod| pod.namespace == policy.namespace && policy.app.is_none_or(|app| pod.app == app);
         self.pods.iter().filter(is).collect()
     }
 
@@ -176,7 +179,8 @@ fn address(node: usize, number: usize) -> Ipv4Addr {
 /// The policies of a namespace in order: the three that concern all its pods, then for one application after another
 /// callers, a stranger with its namespace, a network, and what it calls itself.
 fn policy(namespace: usize, number: usize) -> Policy {
-    let all = |name: &str, ingress, egress| Policy { namespace, name: name.to_owned(), app: None, ingress, egress };
+    let all =
+        |name: &str, ingress, egress| Policy { namespace, name: name.to_owned(), app: None, ingress, egress };
     match number {
         0 => all("default-deny", Some(Vec::new()), Some(Vec::new())),
         1 => {
@@ -185,7 +189,11 @@ fn policy(namespace: usize, number: usize) -> Policy {
         }
         2 => {
             let ports = vec![(Protocol::Tcp, 9090)];
-            all("allow-monitoring", Some(vec![Rule { peers: vec![Peer::Team(MONITORING_TEAM)], ports }]), None)
+            all(
+                "allow-monitoring",
+                Some(vec![Rule { peers: vec![Peer::Team(MONITORING_TEAM)], ports }]),
+                None,
+            )
         }
         _ => of_app(namespace, number - 3),
     }
@@ -206,7 +214,10 @@ fn of_app(namespace: usize, number: usize) -> Policy {
             let office = ["172.30.0.0/16", "172.29.0.0/16", "172.28.0.0/16"];
             let guests = ["172.30.128.0/17", "172.29.128.0/17", "172.28.128.0/17"];
             let at = round % office.len();
-            vec![Rule { peers: vec![Peer::Block(office[at], vec![guests[at]]), near(5)], ports: tcp(&[5432]) }]
+            vec![Rule {
+                peers: vec![Peer::Block(office[at], vec![guests[at]]), near(17)],
+                ports: tcp(&[5432]),
+            }]
         }
         _ => {
             let private = vec!["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.169.254/32"];
@@ -223,7 +234,10 @@ fn of_app(namespace: usize, number: usize) -> Policy {
 fn write_policy(text: &mut String, policy: &Policy) {
     let Policy { namespace, name, app, ingress, egress } = policy;
     let subject = app.map_or("{}".to_owned(), |app| format!("{{matchLabels: {{app: app-{app}}}}}"));
-    let types: Vec<&str> = [ingress.as_ref().map(|_| "Ingress"), egress.as_ref().map(|_| "Egress")].into_iter().flatten().collect();
+    let types: Vec<&str> = [ingress.as_ref().map(|_| "Ingress"), egress.as_ref().map(|_| "Egress")]
+        .into_iter()
+        .flatten()
+        .collect();
     let _ = write!(
         text,
         "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: {name}\n  namespace: ns-{namespace}\n\
@@ -242,10 +256,14 @@ fn write_policy(text: &mut String, policy: &Policy) {
                          podSelector: {{matchLabels: {{app: app-{app}}}}}"
                     ),
                     Peer::Namespace(number) => {
-                        format!("namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: ns-{number}}}}}")
+                        format!(
+                            "namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: ns-{number}}}}}"
+                        )
                     }
                     Peer::Team(team) => format!("namespaceSelector: {{matchLabels: {{team: team-{team}}}}}"),
-                    Peer::Block(cidr, except) => format!("ipBlock: {{cidr: {cidr}, except: [{}]}}", except.join(", ")),
+                    Peer::Block(cidr, except) => {
+                        format!("ipBlock: {{cidr: {cidr}, except: [{}]}}", except.join(", "))
+                    }
                 };
                 let _ = writeln!(text, "    - {peer}");
             }
@@ -276,7 +294,8 @@ pub(crate) struct Case {
 
 /// What is sent: for every kind of peer, flows on which the engine agrees with the plan.
 pub(crate) fn cases(plan: &Plan, compiled: &Compiled) -> Vec<Case> {
-    let (mut apps, mut wide, mut blocks, mut local, mut out, mut denied) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
+    let (mut apps, mut wide, mut blocks, mut local, mut out, mut denied) =
+        <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for policy in &plan.policies {
         let subjects: Vec<&Pod> = plan.subjects(policy).into_iter().filter(|pod| pod.on_node).collect();
         for rule in policy.ingress.iter().flatten() {
@@ -299,7 +318,11 @@ pub(crate) fn cases(plan: &Plan, compiled: &Compiled) -> Vec<Case> {
                     let members = plan.members(peer);
                     for subject in &subjects {
                         let to = members.iter().filter(|pod| !pod.on_node).take(20);
-                        out.extend(to.map(|pod| Sample { from: subject.address, to: pod.address, port: *port }));
+                        out.extend(to.map(|pod| Sample {
+                            from: subject.address,
+                            to: pod.address,
+                            port: *port,
+                        }));
                     }
                 }
             }
@@ -308,7 +331,8 @@ pub(crate) fn cases(plan: &Plan, compiled: &Compiled) -> Vec<Case> {
     let pods: Vec<&Pod> = plan.pods.iter().collect();
     for (at, subject) in plan.on_node().enumerate() {
         for step in 0..20 {
-            let from = pods[ON_NODE * NAMESPACES_ON_NODE + (at * 97 + step * 503) % (NAMESPACES * APPS * REPLICAS)];
+            let from =
+                pods[ON_NODE * NAMESPACES_ON_NODE + (at * 97 + step * 503) % (NAMESPACES * APPS * REPLICAS)];
             denied.push(Sample { from: from.address, to: subject.address, port: 1234 });
         }
         for other in plan.on_node() {
@@ -317,10 +341,13 @@ pub(crate) fn cases(plan: &Plan, compiled: &Compiled) -> Vec<Case> {
             }
         }
     }
+    let oracle = Oracle::new(compiled);
     let judged = |name, samples: Vec<Sample>, allowed, outward| {
         let wanted = if allowed { Outcome::Allow } else { Outcome::Deny };
-        let mut samples: Vec<Sample> =
-            samples.into_iter().filter(|sample| sample.from != sample.to && outcome(compiled, plan, sample) == wanted).collect();
+        let mut samples: Vec<Sample> = samples
+            .into_iter()
+            .filter(|sample| sample.from != sample.to && oracle.outcome(sample) == wanted)
+            .collect();
         // Neighbours in the list are far apart in the tables.
         let stride = 7_919;
         samples.dedup();
@@ -353,20 +380,31 @@ fn hosts(cidr: &str) -> Vec<Ipv4Addr> {
     (0..40).map(|number| Ipv4Addr::new(a, b, number * 3, number + 1)).collect()
 }
 
-/// What the engine says.
-pub(crate) fn outcome(compiled: &Compiled, plan: &Plan, sample: &Sample) -> Outcome {
-    let end = |address: Ipv4Addr| {
-        let known = plan.pods.iter().any(|pod| pod.address == address);
-        let pods = &compiled.cluster().pods;
-        let at = known.then(|| pods.iter().position(|pod| pod.addresses.contains(&address.into()))).flatten();
-        at.map_or(Endpoint::Address(address.into()), |at| Endpoint::Pod(PodId(u32::try_from(at).expect("few pods"))))
-    };
-    compiled.outcome(&Flow {
-        from: end(sample.from),
-        to: end(sample.to),
-        family: Family::V4,
-        protocol: Protocol::Tcp,
-        port: sample.port,
-        request: None,
-    })
+/// What the engine says of samples.
+struct Oracle<'a> {
+    compiled: &'a Compiled,
+    pods: BTreeMap<IpAddr, PodId>,
+}
+
+impl<'a> Oracle<'a> {
+    fn new(compiled: &'a Compiled) -> Self {
+        let numbered = (0..).map(PodId).zip(&compiled.cluster().pods);
+        let pods = numbered.flat_map(|(id, pod)| pod.addresses.iter().map(move |address| (*address, id)));
+        Self { compiled, pods: pods.collect() }
+    }
+
+    fn outcome(&self, sample: &Sample) -> Outcome {
+        let end = |address: Ipv4Addr| {
+            let address = address.into();
+            self.pods.get(&address).map_or(Endpoint::Address(address), |pod| Endpoint::Pod(*pod))
+        };
+        self.compiled.outcome(&Flow {
+            from: end(sample.from),
+            to: end(sample.to),
+            family: Family::V4,
+            protocol: Protocol::Tcp,
+            port: sample.port,
+            request: None,
+        })
+    }
 }

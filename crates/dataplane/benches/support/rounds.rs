@@ -25,7 +25,11 @@ pub(crate) struct Taken {
 }
 
 /// Runs rounds of every contender in turns; who begins changes with every round. The first rounds only warm up.
-pub(crate) fn compare(contenders: usize, rounds: usize, mut round: impl FnMut(usize, usize) -> f64) -> Vec<Taken> {
+pub(crate) fn compare(
+    contenders: usize,
+    rounds: usize,
+    mut round: impl FnMut(usize, usize) -> f64,
+) -> Vec<Taken> {
     const WARM_UP: usize = 2;
     let mut taken = vec![Vec::with_capacity(rounds); contenders];
     for number in 0..rounds + WARM_UP {
