@@ -38,6 +38,9 @@ impl PolicyKind {
     }
 }
 
+/// The annotation that turns a policy of any dialect into one that only reports what it would deny: `"true"` or `"false"`.
+pub const AUDIT_ANNOTATION: &str = "ringfence.dev/audit";
+
 /// What every policy has, shared with the reasons of the verdicts that it decides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyMeta {
@@ -51,6 +54,8 @@ pub struct PolicyMeta {
     pub labels: Labels,
     /// Its annotations.
     pub annotations: Labels,
+    /// Whether it is an audit policy ([`AUDIT_ANNOTATION`]): it neither isolates nor allows nor denies.
+    pub audit: bool,
     /// Where it is written (its name).
     pub origin: Origin,
 }

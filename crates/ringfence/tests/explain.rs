@@ -205,3 +205,36 @@ spec:
     );
     assert!(small(&format!("{manifests}---\n{}", policies[0]), &ask).starts_with("allow "));
 }
+
+#[test]
+fn audit_policies_have_no_effect_and_a_note() {
+    let cluster = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: x}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: x}
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b, namespace: x, labels: {app: b}}
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: lock, namespace: x, annotations: {ringfence.dev/audit: "true"}}
+spec: {podSelector: {matchLabels: {app: b}}}
+"#;
+    let note = "enforcing the audit policies would deny this (ingress: NetworkPolicy `x/lock`)";
+    let denied = ["--from", "x/a", "--to", "x/b", "--port", "80", "--format", "md"];
+    let text = small(cluster, &denied);
+    assert!(text.starts_with("## allow"), "{text}");
+    assert!(text.contains(&format!("> {note}")), "{text}");
+    let json = small(cluster, &["--from", "x/a", "--to", "x/b", "--port", "80", "--format", "json"]);
+    assert!(json.contains(note) && json.contains("\"verdict\": \"allow\""), "{json}");
+    let other_way = small(cluster, &["--from", "x/b", "--to", "x/a", "--port", "80"]);
+    assert!(!other_way.contains("audit"), "{other_way}");
+}

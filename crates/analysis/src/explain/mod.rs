@@ -1,6 +1,7 @@
 //! Explanations. In: a question with its answer. Out: for every part of the answer the derivation of both sides as
 //! sentences with their places, and for what is denied the missing rules, tried out before they are offered.
 
+mod audit;
 pub mod labels;
 mod plan;
 pub mod repair;
@@ -18,6 +19,7 @@ use crate::question::{
     Answer, Part, Question, Ruling,
     name::{End, full_name},
 };
+pub use audit::audit_notes;
 pub use repair::{Repair, repair};
 pub use steps::{Detail, Step, StepKind};
 

@@ -368,6 +368,7 @@ fn meta(kind: PolicyKind, namespace: Option<Text>, name: &str) -> Arc<PolicyMeta
         name: name.into(),
         labels: Labels::default(),
         annotations: Labels::default(),
+        audit: false,
         origin: Origin::NONE,
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ringfence_model::{
     Text,
     label::Labels,
-    network_policy::{PolicyKind, PolicyMeta},
+    network_policy::{AUDIT_ANNOTATION, PolicyKind, PolicyMeta},
     origin::Origin,
 };
 
@@ -136,8 +136,29 @@ pub(crate) fn policy_meta(
     let rules = Rules { kind: kind.as_str(), namespace, grammar: names::dns_subdomain, generated: false };
     let meta = meta(d, root, rules)?;
     let annotations = annotations(d, root);
+    let audit = audit(d, root, &annotations);
     let Meta { name, namespace, labels, origin, .. } = meta;
-    Some(Arc::new(PolicyMeta { kind, namespace, name, labels, annotations, origin }))
+    Some(Arc::new(PolicyMeta { kind, namespace, name, labels, annotations, audit, origin }))
+}
+
+/// Whether the annotations make the policy an audit policy. It takes effect if they do not say so clearly: a typing error
+/// must not open anything.
+fn audit(d: &mut Decoder<'_>, root: &Map<'_, '_>, annotations: &Labels) -> bool {
+    let given = annotations.get(AUDIT_ANNOTATION);
+    match given.map_or("false", |value| value) {
+        "true" => true,
+        "false" => false,
+        other => {
+            let metadata = root.get("metadata").and_then(Map::of);
+            let map = metadata.as_ref().and_then(|map| map.get("annotations")).and_then(Map::of);
+            if let Some(node) = map.and_then(|map| map.get(AUDIT_ANNOTATION)) {
+                let message = format!("unknown value `{other}` of the annotation `{AUDIT_ANNOTATION}`");
+                let label = "the policy is enforced; allowed: `\"true\"` (audit only), `\"false\"`";
+                d.warning(node, "unknown-value", message, label);
+            }
+            false
+        }
+    }
 }
 
 fn owner(d: &mut Decoder<'_>, metadata: &Map<'_, '_>) -> Option<Owner> {

@@ -277,3 +277,26 @@ spec: {podSelector: {}, ingres: [], egres: []}
     );
     assert!(loaded.cluster.network_policies.is_empty());
 }
+
+#[test]
+fn audit_is_true_or_false() {
+    let policy = |value: &str| {
+        let loaded = load(&format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+             metadata: {{name: a, annotations: {{ringfence.dev/audit: {value}}}}}\nspec: {{podSelector: {{}}}}\n"
+        ));
+        let audit: Vec<bool> = loaded.cluster.network_policies.iter().map(|one| one.meta.audit).collect();
+        (audit, findings(&loaded))
+    };
+    assert_eq!(policy("\"true\""), (vec![true], String::new()));
+    assert_eq!(policy("\"false\""), (vec![false], String::new()));
+    let (audit, found) = policy("\"yes\"");
+    assert_eq!(audit, [false]);
+    assert_eq!(
+        found.trim_end(),
+        "3:56 warning unknown-value: unknown value `yes` of the annotation `ringfence.dev/audit` | \
+         the policy is enforced; allowed: `\"true\"` (audit only), `\"false\"`"
+    );
+    let (audit, found) = policy("true");
+    assert!(audit.is_empty() && found.contains("wrong-type"), "{found}");
+}

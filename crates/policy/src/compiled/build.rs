@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringfence_model::{cluster::Cluster, workload::Pod};
+use ringfence_model::{cluster::Cluster, network_policy::PolicyMeta, workload::Pod};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -16,9 +16,20 @@ use super::{
 use ringfence_model::verdict::Direction;
 
 impl Compiled {
-    /// Makes a cluster ready to answer.
+    /// Makes a cluster ready to answer what is enforced: audit policies have no effect.
     #[must_use]
-    pub fn new(mut cluster: Cluster) -> Self {
+    pub fn new(cluster: Cluster) -> Self {
+        Self::make(cluster, false)
+    }
+
+    /// Makes a cluster ready to answer what would be enforced if the audit policies
+    /// ([`PolicyMeta::audit`](ringfence_model::network_policy::PolicyMeta::audit)) took effect like all others.
+    #[must_use]
+    pub fn with_audit(cluster: Cluster) -> Self {
+        Self::make(cluster, true)
+    }
+
+    pub(super) fn make(mut cluster: Cluster, audit: bool) -> Self {
         sort_pods(&mut cluster);
         let mut shapes = Shapes::default();
         let shape_of_pod = cluster.pods.iter().map(|pod| (!pod.finished).then(|| shapes.of(pod).0)).collect();
@@ -36,6 +47,7 @@ impl Compiled {
             added_pods: FxHashMap::default(),
             parts_of_matcher: FxHashMap::default(),
             cluster,
+            audit,
         };
         for part in compiled.lower_all() {
             compiled.place(part);
@@ -47,12 +59,14 @@ impl Compiled {
     }
 
     fn lower_all(&mut self) -> Vec<Part> {
-        let Self { cluster, shapes, matchers, .. } = self;
+        let Self { cluster, shapes, matchers, audit, .. } = self;
         let mut lowering = Lowering { cluster, shapes, matchers };
-        let mut parts: Vec<Part> =
-            cluster.tier_policies.iter().map(|policy| lowering.tier_policy(policy)).collect();
-        parts.extend(cluster.network_policies.iter().map(|policy| lowering.network_policy(policy)));
-        for policy in &cluster.cilium_policies {
+        let takes_effect = |meta: &PolicyMeta| *audit || !meta.audit;
+        let tiers = cluster.tier_policies.iter().filter(|policy| takes_effect(&policy.meta));
+        let mut parts: Vec<Part> = tiers.map(|policy| lowering.tier_policy(policy)).collect();
+        let network = cluster.network_policies.iter().filter(|policy| takes_effect(&policy.meta));
+        parts.extend(network.map(|policy| lowering.network_policy(policy)));
+        for policy in cluster.cilium_policies.iter().filter(|policy| takes_effect(&policy.meta)) {
             parts.extend(lowering.cilium_policy(policy));
         }
         parts

@@ -74,8 +74,12 @@ impl Compiled {
         Lowering { cluster, shapes, matchers }
     }
 
+    /// Adds the parts of a policy; those of an audit policy only where they take effect.
     fn add_parts(&mut self, parts: Vec<Part>) {
         for part in parts {
+            if part.meta.audit && !self.audit {
+                continue;
+            }
             for shape in self.place(part) {
                 self.reset(shape);
             }
@@ -222,7 +226,7 @@ impl Compiled {
 
     /// Frees what earlier versions of policies and pods left behind. As slow as compiling anew: for a quiet moment.
     pub fn compact(&mut self) {
-        *self = Self::new(std::mem::take(&mut self.cluster));
+        *self = Self::make(std::mem::take(&mut self.cluster), self.audit);
     }
 }
 

@@ -18,6 +18,9 @@ use super::{
 pub(super) trait Probe {
     /// Whether anybody reads the reasons; they cost more than the outcome.
     const REASONS: bool;
+    /// Whether equal priorities that disagree are decided by the most restrictive rule, as a data plane must, instead of
+    /// leaving it open.
+    const STRICTEST: bool = false;
     /// Whether the rule matches.
     fn matches(&self, rule: &Rule) -> Match;
     /// Where the peer that matched is written.
@@ -131,6 +134,9 @@ fn resolve<P: Probe>(found: &[Arc<Rule>], rest: &[Level], probe: &P, next: Next<
         .into_iter()
         .filter(|action| found.iter().any(|rule| rule.action == *action));
     let Some(first) = actions.next() else { return levels(rest, probe, next) };
+    if P::STRICTEST {
+        return apply(first);
+    }
     let order = || {
         let mut names: Vec<_> = found.iter().map(|rule| rule.policy.full_name().into()).collect();
         names.sort();

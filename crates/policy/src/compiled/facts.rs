@@ -94,6 +94,11 @@ impl Facts {
         self.singles.contains_key(&address) || self.pod_networks.contains(address)
     }
 
+    /// Every pod network that is known.
+    pub(super) fn pod_networks(&self) -> &IpSet {
+        &self.pod_networks
+    }
+
     /// All addresses of the cluster's own: of pods, nodes and Services, and their networks.
     pub(super) fn own(&self) -> &IpSet {
         self.own.get_or_init(|| {

@@ -125,6 +125,16 @@ impl Matcher {
         (self.namespace.clone(), conditions)
     }
 
+    /// What it selects by, in one line: the same for two matchers that say the same, and for no others.
+    pub(super) fn canonical(&self) -> String {
+        format!("{:?}", self.key())
+    }
+
+    /// How much it asks for: a measure of how narrow it is.
+    pub(super) fn demands(&self) -> usize {
+        self.conditions.len() + usize::from(self.namespace.is_some())
+    }
+
     /// Namespaces outside of which it selects nothing, if it names them.
     fn candidate_namespaces(&self) -> Option<Vec<Text>> {
         if let Some(only) = &self.namespace {

@@ -19,7 +19,7 @@ use super::{
     facts::Facts,
     l7,
     matcher::Matchers,
-    rule::{Block, Peer, PeerMatch, Rule},
+    rule::{Block, Peer, PeerMatch, Protocols, Rule},
     shape::{ShapeId, Shapes},
     truth::Match,
 };
@@ -308,5 +308,17 @@ pub(super) fn ports(
                 l7::request(&entry.l7, request)
             }
         })
+    })
+}
+
+/// Whether one of the rule's port entries matches a protocol that has no ports and is not ICMP (GRE, say): no policy can
+/// name one, so only entries for every protocol do.
+pub(super) fn portless(rule: &Rule) -> Match {
+    if rule.ports.is_empty() {
+        return Match::Yes;
+    }
+    let every = rule.ports.iter().filter(|entry| entry.protocols == Protocols::Every);
+    every.fold(Match::No, |so_far, entry| {
+        so_far.or(|| if entry.l7.is_empty() { Match::Yes } else { l7::request(&entry.l7, None) })
     })
 }

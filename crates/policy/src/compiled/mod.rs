@@ -7,6 +7,7 @@
 mod build;
 mod change;
 mod decide;
+mod enforce;
 mod facts;
 mod l7;
 mod lower;
@@ -15,6 +16,7 @@ mod matching;
 mod near;
 mod reach;
 mod rule;
+mod runs;
 mod shape;
 mod truth;
 
@@ -32,6 +34,7 @@ use ringfence_model::{
 use rustc_hash::FxHashMap;
 
 pub use change::Change;
+pub use enforce::{Behaviour, Decision, Enforcement, Peers, Run, SelectorId, Shared, Subjects, View};
 pub use reach::{Cell, CellId, Reach};
 
 use crate::Judge;
@@ -69,6 +72,8 @@ impl PolicySet {
 #[derive(Debug)]
 pub struct Compiled {
     cluster: Cluster,
+    /// Whether audit policies take effect too.
+    audit: bool,
     facts: Facts,
     shapes: Shapes,
     matchers: Matchers,
@@ -205,6 +210,18 @@ impl Compiled {
     }
 
     fn judge<const REASONS: bool>(&self, flow: &Flow) -> Verdict {
+        self.both_sides(flow, |direction, subject, other, to| {
+            self.side::<REASONS>(flow, direction, subject, other, to)
+        })
+    }
+
+    /// Both sides of a flow. `side` is asked about ends that exist and have addresses of its family, one of them at most a
+    /// subject's own: the subject, the other end, and which of the two is the destination.
+    fn both_sides(
+        &self,
+        flow: &Flow,
+        side: impl Fn(Direction, &End<'_>, &End<'_>, &End<'_>) -> Side,
+    ) -> Verdict {
         let (Some(from), Some(to)) = (self.end(&flow.from), self.end(&flow.to)) else {
             return Verdict::new(denied(Reason::NoEndpoint), denied(Reason::NoEndpoint));
         };
@@ -224,18 +241,18 @@ impl Compiled {
         {
             return Verdict::new(Side::allow(Reason::SelfTraffic), Side::allow(Reason::SelfTraffic));
         }
-        let side = |ok: bool, direction, subject: &End<'_>, other: &End<'_>| {
+        let judged = |ok: bool, direction, subject: &End<'_>, other: &End<'_>| {
             if !ok {
                 no_address()
             } else if !self.cluster.profile.enforces {
                 Side::allow(Reason::NotEnforced)
             } else {
-                self.side::<REASONS>(flow, direction, subject, other, &to)
+                side(direction, subject, other, &to)
             }
         };
         Verdict::new(
-            side(from_ok, Direction::Egress, &from, &to),
-            side(to_ok, Direction::Ingress, &to, &from),
+            judged(from_ok, Direction::Egress, &from, &to),
+            judged(to_ok, Direction::Ingress, &to, &from),
         )
     }
 }

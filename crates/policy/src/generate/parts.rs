@@ -7,7 +7,7 @@ use ringfence_model::{
     Text,
     cluster::Cluster,
     label::{Labels, Operator, Requirement, Selector},
-    network_policy::{PolicyKind, PolicyMeta},
+    network_policy::{AUDIT_ANNOTATION, PolicyKind, PolicyMeta},
     port::{PortMatch, PortSpec, Protocol},
 };
 
@@ -183,12 +183,18 @@ pub(super) fn meta(
     namespace: Option<Text>,
     name: &str,
 ) -> Arc<PolicyMeta> {
+    let audit = dice.chance(8);
+    let mut annotations = Labels::default();
+    if audit {
+        annotations = [(AUDIT_ANNOTATION, Text::from("true"))].into_iter().collect();
+    }
     Arc::new(PolicyMeta {
         kind,
         namespace,
         name: name.into(),
         labels: Labels::default(),
-        annotations: Labels::default(),
+        annotations,
+        audit,
         origin: dice.origin(),
     })
 }

@@ -50,8 +50,11 @@ pub(super) fn isolating(context: &Context<'_>) -> Vec<Arc<PolicyMeta>> {
         .collect()
 }
 
-/// Whether a spec applies to the subject. Rules for nodes (the host firewall) apply to no pod.
+/// Whether a spec applies to the subject. Rules for nodes (the host firewall) apply to no pod, audit policies to nothing.
 fn selects(context: &Context<'_>, policy: &CiliumPolicy, spec: &CiliumSpec) -> bool {
+    if policy.meta.audit {
+        return false;
+    }
     let subject = context.subject;
     let in_namespace = policy.meta.namespace.as_ref().is_none_or(|namespace| *namespace == subject.namespace);
     match &spec.subject {

@@ -150,6 +150,7 @@ fn isolates(context: &Context<'_>, policy: &NetworkPolicy) -> bool {
         Direction::Egress => policy.isolates_egress,
     };
     in_direction
+        && !policy.meta.audit
         && policy.meta.namespace.as_ref() == Some(&context.subject.namespace)
         && policy.subject.matches(&context.subject.labels)
 }

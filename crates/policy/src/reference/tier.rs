@@ -60,7 +60,8 @@ pub(super) struct Levels(Vec<Level>);
 impl Levels {
     /// Looks at every policy of the tier.
     pub(super) fn of(context: &Context<'_>, tier: Tier) -> Self {
-        let policies = || context.cluster.tier_policies.iter().filter(|policy| policy.tier == tier);
+        let enforced = |policy: &&TierPolicy| policy.tier == tier && !policy.meta.audit;
+        let policies = || context.cluster.tier_policies.iter().filter(enforced);
         let priorities: BTreeSet<i32> = policies().map(|policy| policy.priority).collect();
         let level = |priority: i32| {
             let mut all = Tree::Known(Vec::new());

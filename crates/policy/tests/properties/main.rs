@@ -2,6 +2,7 @@
 //! `RINGFENCE_SEED=N` looks at that cluster alone, `RINGFENCE_CLUSTERS=N` at more.
 
 mod agreement;
+mod audit;
 mod changes;
 mod common;
 mod laws;

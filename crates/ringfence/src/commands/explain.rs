@@ -2,7 +2,7 @@
 //! that are missing.
 
 use ringfence_analysis::{
-    explain::{repair, stories},
+    explain::{audit_notes, repair, stories},
     question::{Ask, Problem, Question, answer},
 };
 use ringfence_model::{diagnostic::Diagnostic, origin::Origin};
@@ -28,7 +28,9 @@ pub(crate) fn run(args: &ExplainArgs, context: &Context) -> Result<Exit, Failure
         namespace: args.input.load.namespace.as_deref(),
     };
     let question = Question::resolve(&ask, cluster).map_err(failure)?;
-    let answer = answer(&question, cluster, &loaded.compiled).map_err(failure)?;
+    let mut answer = answer(&question, cluster, &loaded.compiled).map_err(failure)?;
+    let audit = audit_notes(&answer, cluster, Compiled::with_audit);
+    answer.notes.extend(audit);
     let stories = stories(&question, &answer, cluster);
     let repair = repair(&question, &answer, cluster, Compiled::new);
     let explained = Explained {

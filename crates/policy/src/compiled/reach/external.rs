@@ -1,11 +1,10 @@
 //! What a cell and the addresses outside may open to each other. In: a cell. Out: disjoint sets of addresses with
 //! their permits.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use ringfence_model::{
-    address::{Family, IpRange, IpSet, bits},
-    cilium::Entity,
+    address::{Family, IpRange, IpSet},
     origin::Origin,
     port::Protocol,
     verdict::{Direction, Reason},
@@ -20,7 +19,8 @@ use crate::{
         Compiled,
         decide::{Probe, decide},
         matching::{Context, End, ports},
-        rule::{PeerMatch, Rule, RuleSet},
+        rule::{Rule, RuleSet},
+        runs::regions,
         truth::Match,
     },
     permit::Permit,
@@ -39,7 +39,7 @@ pub(super) fn permits(compiled: &Compiled, cell: &Cell, direction: Direction) ->
     };
     let mut found: Vec<(Half, Vec<IpRange>)> = Vec::new();
     for family in families {
-        for range in ranges(compiled, set, *family) {
+        for range in regions(compiled, set, *family, &IpSet::empty()) {
             let half = half(compiled, set, *family, direction, &subject, range.first);
             match found.iter_mut().find(|(known, _)| *known == half) {
                 Some((_, ranges)) => ranges.push(range),
@@ -54,47 +54,6 @@ pub(super) fn permits(compiled: &Compiled, cell: &Cell, direction: Direction) ->
     };
     let parts = found.into_iter().map(|(half, ranges)| (IpSet::from_ranges(ranges), permit(&half)));
     parts.filter(|(_, permit)| !permit.is_empty()).collect()
-}
-
-/// The ranges of a family within which no rule of the set can tell addresses apart.
-fn ranges(compiled: &Compiled, set: &RuleSet, family: Family) -> Vec<IpRange> {
-    let mut starts: BTreeSet<IpAddr> = BTreeSet::new();
-    let whole: Vec<IpRange> = IpSet::family(family).ranges().collect();
-    let Some(whole) = whole.first() else { return Vec::new() };
-    starts.insert(whole.first);
-    let mut add = |set: &IpSet| {
-        for range in set.ranges().filter(|range| Family::of(range.first) == family) {
-            starts.insert(range.first);
-            starts.extend(after(range.last));
-        }
-    };
-    for peer in set.rules().flat_map(|rule| rule.peers.iter().flatten()) {
-        match &peer.what {
-            PeerMatch::Block(block) | PeerMatch::World(block) => add(&block.addresses),
-            PeerMatch::Services { addresses, .. } => add(addresses),
-            PeerMatch::Entity(Entity::KubeApiserver) | PeerMatch::Reserved(_) => {
-                compiled.facts.api_servers().into_iter().for_each(&mut add);
-            }
-            _ => {}
-        }
-    }
-    let starts: Vec<IpAddr> = starts.into_iter().collect();
-    let ends = starts.iter().skip(1).filter_map(|next| before(*next)).chain([whole.last]);
-    starts.iter().copied().zip(ends).map(|(first, last)| IpRange { first, last }).collect()
-}
-
-fn after(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => v4.to_bits().checked_add(1).map(|next| IpAddr::V4(next.into())),
-        IpAddr::V6(_) => bits(address).checked_add(1).map(|next| IpAddr::V6(next.into())),
-    }
-}
-
-fn before(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => v4.to_bits().checked_sub(1).map(|last| IpAddr::V4(last.into())),
-        IpAddr::V6(_) => bits(address).checked_sub(1).map(|last| IpAddr::V6(last.into())),
-    }
 }
 
 fn half(

@@ -1,15 +1,13 @@
 //! One side of a permit. In: a side's outcome at each run of ports. Out: the joins of an egress and an ingress side.
 
-use std::collections::BTreeSet;
-
 use ringfence_model::{
-    port::{PortSet, PortSpec, Protocol},
+    port::{PortSet, Protocol},
     verdict::{Condition, Outcome, Side},
 };
 use rustc_hash::FxHashMap;
 
 use crate::{
-    compiled::{matching::End, rule::Rule},
+    compiled::{matching::End, rule::Rule, runs::runs_of},
     permit::{Conditional, Permit},
 };
 
@@ -46,7 +44,7 @@ impl Half {
     ) -> Self {
         let runs = Protocol::WITH_PORTS.map(|protocol| {
             let mut runs: Vec<Run> = Vec::new();
-            for (first, last) in runs_of(rules.clone(), protocol, to) {
+            for (first, last) in runs_of(rules.clone(), protocol, to, 1) {
                 let side = decide(protocol, first);
                 let does = match side.outcome {
                     Outcome::Deny => continue,
@@ -63,29 +61,6 @@ impl Half {
         });
         Self { runs }
     }
-}
-
-/// The runs of ports within which no rule changes its mind, 1 to 65535.
-fn runs_of<'r>(rules: impl Iterator<Item = &'r Rule>, protocol: Protocol, to: &End<'_>) -> Vec<(u16, u16)> {
-    let mut starts = BTreeSet::from([1_u32]);
-    let mut add = |first: u16, last: u16| {
-        starts.insert(u32::from(first).max(1));
-        starts.insert(u32::from(last) + 1);
-    };
-    for entry in rules.flat_map(|rule| &rule.ports).filter(|entry| entry.protocols.contains(protocol)) {
-        match &entry.ports {
-            PortSpec::All => {}
-            PortSpec::Range(first, last) => add(*first, *last),
-            PortSpec::Named(name) => {
-                if let End::Pod(_, pod, _) = to {
-                    pod.named_ports(name, protocol).for_each(|port| add(port, port));
-                }
-            }
-        }
-    }
-    let starts: Vec<u16> = starts.into_iter().filter_map(|start| u16::try_from(start).ok()).collect();
-    let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
-    starts.iter().copied().zip(ends).collect()
 }
 
 /// Number of a half.

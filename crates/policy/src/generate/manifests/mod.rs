@@ -85,16 +85,21 @@ fn describe(request: &Request) -> String {
 
 /// `apiVersion`, `kind` and `metadata` of an object.
 fn object(version: &str, kind: &str, namespace: Option<&Text>, name: &Text, labels: &Labels) -> Yaml {
-    let metadata = Yaml::Map(Vec::new())
-        .with_some("namespace", namespace)
-        .with("name", name)
-        .with_any("labels", label_map(labels));
-    Yaml::one("apiVersion", version).with("kind", kind).with("metadata", metadata)
+    Yaml::one("apiVersion", version).with("kind", kind).with("metadata", metadata(namespace, name, labels))
 }
 
-/// The same of a policy.
+fn metadata(namespace: Option<&Text>, name: &Text, labels: &Labels) -> Yaml {
+    Yaml::Map(Vec::new())
+        .with_some("namespace", namespace)
+        .with("name", name)
+        .with_any("labels", label_map(labels))
+}
+
+/// The same of a policy, which has annotations too.
 fn policy(version: &str, meta: &PolicyMeta) -> Yaml {
-    object(version, meta.kind.as_str(), meta.namespace.as_ref(), &meta.name, &meta.labels)
+    let metadata = metadata(meta.namespace.as_ref(), &meta.name, &meta.labels)
+        .with_any("annotations", label_map(&meta.annotations));
+    Yaml::one("apiVersion", version).with("kind", meta.kind.as_str()).with("metadata", metadata)
 }
 
 fn label_map(labels: &Labels) -> Yaml {

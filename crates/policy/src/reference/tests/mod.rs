@@ -47,6 +47,7 @@ fn meta(kind: PolicyKind, namespace: Option<&str>, name: &str) -> Arc<PolicyMeta
         name: name.into(),
         labels: Labels::default(),
         annotations: Labels::default(),
+        audit: false,
         origin: Origin::NONE,
     })
 }

@@ -1,0 +1,150 @@
+//! The chains that every packet goes through. In: the entry chains and their maps. Out: the whole table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringfence_model::{address::Family, verdict::Direction};
+
+use super::{
+    entry::{Entries, address_value, digit, dispatch, empty_dispatch, key_type},
+    options::Options,
+    verdicts::{KILLED, Purpose, go, goto, is, rule},
+};
+use crate::{
+    interpret::{ICMP, ICMPV6, state},
+    nft::{Chain, Field, Hook, HookPoint, KeyType, Name, Rule, Set, Statement, Table, Value, Verdict},
+};
+
+/// Where packets come that no mark has let pass.
+const JUDGE: &str = "judge";
+/// Where those of them come that run against their connection.
+const JUDGE_REPLY: &str = "judge_r";
+/// Where those come that passed.
+const PASSED: &str = "passed";
+/// The types of ICMPv6 messages by which neighbours find each other (RFC 4861).
+const NEIGHBOURS: &str = "neighbours";
+
+/// What the chains depend on besides pods and policies.
+pub(super) struct Frame<'a> {
+    pub(super) options: &'a Options,
+    pub(super) families: &'a [Family],
+    /// Whether there are audit policies for pods of the node.
+    pub(super) audits: bool,
+}
+
+impl Frame<'_> {
+    /// Puts everything together.
+    pub(super) fn table(&self, entries: Entries, verdicts: BTreeMap<Name, Chain>) -> Table {
+        let mut table = Table::new(self.options.table.as_str());
+        let Entries { classes, chains, sets, maps, subjects, judges_node, .. } = entries;
+        table.sets = sets;
+        table.sets.extend(classes.sets);
+        table.maps = maps;
+        table.maps.extend(classes.maps);
+        table.chains = chains;
+        table.chains.extend(classes.chains);
+        table.chains.extend(verdicts);
+        for family in self.families {
+            let own = subjects.iter().filter(|address| Family::of(**address) == *family);
+            let pairs = own.map(|address| vec![address_value(*address), address_value(*address)]);
+            let key = vec![key_type(*family), key_type(*family)];
+            table.sets.insert(hairpin(*family), Set { key, interval: false, elements: pairs.collect() });
+            for direction in [Direction::Egress, Direction::Ingress] {
+                for reply in [false, true] {
+                    let name = dispatch(Purpose::Enforce, direction, *family, reply);
+                    table.maps.entry(name).or_insert_with(|| empty_dispatch(*family));
+                }
+                if self.audits {
+                    let name = dispatch(Purpose::Audit, direction, *family, false);
+                    table.maps.entry(name).or_insert_with(|| empty_dispatch(*family));
+                }
+            }
+        }
+        if self.families.contains(&Family::V6) {
+            let elements = (133..=137).map(|kind| vec![Value::Icmp(kind)]).collect::<BTreeSet<_>>();
+            let key = vec![KeyType::Icmpv6];
+            table.sets.insert(NEIGHBOURS.into(), Set { key, interval: false, elements });
+        }
+        let points = [("forward", HookPoint::Forward), ("input", HookPoint::Input)].into_iter();
+        // What the node itself sends is looked at only if some of it is denied.
+        for (name, point) in points.chain(judges_node.then_some(("output", HookPoint::Output))) {
+            table.chains.insert(name.into(), self.base(point));
+        }
+        table.chains.insert(JUDGE.into(), chain(self.judge()));
+        table.chains.insert(JUDGE_REPLY.into(), chain(self.judge_reply()));
+        let mask = self.options.mark_mask;
+        let mark = Statement::SetMark { mask, value: self.options.epoch_mark() };
+        table.chains.insert(PASSED.into(), chain(vec![rule(vec![mark])]));
+        table
+    }
+
+    /// What was allowed passes; the rest is judged.
+    fn base(&self, point: HookPoint) -> Chain {
+        let Options { mark_mask: mask, priority, .. } = *self.options;
+        let known = Statement::Mark { mask, value: self.options.epoch_mark(), negated: false };
+        let rules = vec![rule(vec![known, go(Verdict::Accept)]), rule(vec![goto(JUDGE)])];
+        Chain { hook: Some(Hook { point, nat: false, priority }), rules }
+    }
+
+    fn judge(&self) -> Vec<Rule> {
+        let mask = self.options.mark_mask;
+        let marked = || Statement::Mark { mask, value: 0, negated: true };
+        let dead = Statement::Mark { mask, value: self.options.dead_mark(), negated: false };
+        let mut rules = vec![rule(vec![dead, goto(KILLED)])];
+        if self.families.contains(&Family::V6) {
+            let neighbour =
+                Statement::In { fields: vec![Field::Icmpv6Type], set: NEIGHBOURS.into(), negated: false };
+            rules.push(rule(vec![neighbour, go(Verdict::Accept)]));
+        }
+        for family in self.families {
+            let fields = vec![Field::Source(*family), Field::Destination(*family)];
+            let own = Statement::In { fields, set: hairpin(*family), negated: false };
+            rules.push(rule(vec![own, go(Verdict::Accept)]));
+        }
+        // An error about a connection that was allowed once: the connection's own packets are judged again.
+        for family in self.families {
+            let icmp = if *family == Family::V4 { ICMP } else { ICMPV6 };
+            let error = is(Field::Protocol, Value::Protocol(icmp));
+            rules.push(rule(vec![error, Statement::State(state::RELATED), marked(), go(Verdict::Accept)]));
+        }
+        rules.push(rule(vec![Statement::Reply(true), goto(JUDGE_REPLY)]));
+        rules.extend(self.look_up(Purpose::Enforce, false));
+        if self.audits {
+            rules.push(rule(vec![marked(), goto(PASSED)]));
+            rules.extend(self.look_up(Purpose::Audit, false));
+        }
+        rules.push(rule(vec![goto(PASSED)]));
+        rules
+    }
+
+    fn judge_reply(&self) -> Vec<Rule> {
+        let mut rules = self.look_up(Purpose::Enforce, true);
+        rules.push(rule(vec![goto(PASSED)]));
+        rules
+    }
+
+    /// The source's side, then the destination's.
+    fn look_up(&self, purpose: Purpose, reply: bool) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for direction in [Direction::Egress, Direction::Ingress] {
+            for family in self.families {
+                // A reply runs from the connection's destination to its source.
+                let field = match (direction, reply) {
+                    (Direction::Egress, false) | (Direction::Ingress, true) => Field::Source(*family),
+                    (Direction::Ingress, false) | (Direction::Egress, true) => Field::Destination(*family),
+                };
+                let map = dispatch(purpose, direction, *family, reply);
+                rules.push(rule(vec![Statement::VerdictMap { fields: vec![field], map }]));
+            }
+        }
+        rules
+    }
+}
+
+fn chain(rules: Vec<Rule>) -> Chain {
+    Chain { hook: None, rules }
+}
+
+/// Pairs of a pod's address with itself.
+fn hairpin(family: Family) -> Name {
+    format!("hairpin{}", digit(family)).into()
+}

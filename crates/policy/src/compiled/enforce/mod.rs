@@ -1,0 +1,397 @@
+//! What a data plane of one node needs to know. In: a compiled cluster and a node's name. Out: its subjects in groups that
+//! share all rules, and what the engine decides about every address that can be at the other end.
+//!
+//! Nothing here says what a rule means: every behaviour is what `decide` says. An end is what its packets show, an
+//! address: a pod's, a node's (and those of host-network pods are their node's), or one outside.
+
+mod behaviour;
+mod judge;
+mod peers;
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use ringfence_model::{
+    Text,
+    address::Family,
+    network_policy::PolicyMeta,
+    port::{PortSpec, Protocol},
+    verdict::Direction,
+    workload::{ContainerPort, Pod, PodId},
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use behaviour::{Behaviour, Decision, Run};
+pub use peers::{Peers, Shared};
+
+use super::{
+    Compiled, SetId,
+    matcher::MatcherId,
+    matching::{End, own_node},
+    rule::RuleSet,
+    shape::ShapeId,
+    truth::Match,
+};
+
+/// How a data plane looks at a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct View {
+    /// Whether NetworkPolicy applies to traffic between a pod and its own node too, which upstream exempts.
+    pub strict_own_node: bool,
+    /// Whether an allowing decision names its rules; else two rules that allow the same make one behaviour.
+    pub allow_reasons: bool,
+}
+
+/// A selector of pods that rules use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SelectorId(MatcherId);
+
+/// Pods of the node that the same rules of one direction apply to in the same way. For ingress, they resolve the named
+/// ports of those rules alike.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    /// The direction.
+    pub direction: Direction,
+    /// What makes them one, in a text that depends on nothing else: kinds and names of policies, and named ports.
+    pub key: String,
+    /// The policies that have rules for them or isolate them in the direction, or could.
+    pub policies: Vec<Arc<PolicyMeta>>,
+    /// Their addresses, ascending; not empty.
+    pub addresses: Vec<IpAddr>,
+    representative: PodId,
+}
+
+/// Where an address is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// A pod's.
+    Pod(PodId),
+    /// The node's own, of its Node object (by its number) or not.
+    Own(Option<u32>),
+    /// Another node's, by its number.
+    Node(u32),
+    /// A host-network pod's whose node is not given.
+    Host,
+}
+
+/// A pod's address in one family.
+#[derive(Clone, Copy, Debug)]
+struct PodAddress {
+    address: IpAddr,
+    pod: PodId,
+    shape: ShapeId,
+}
+
+/// One node's view of a cluster.
+#[derive(Debug)]
+pub struct Enforcement<'a> {
+    compiled: &'a Compiled,
+    view: View,
+    node: Text,
+    families: Vec<Family>,
+    /// Every address that is a pod's or a node's.
+    places: BTreeMap<IpAddr, Place>,
+    /// Addresses that several pods claim; the pod that came last has them.
+    claimed: Vec<IpAddr>,
+    /// By family, ascending by address.
+    pods: [Vec<PodAddress>; 2],
+    /// By family and shape, places in `pods`.
+    of_shape: [Vec<Vec<u32>>; 2],
+    /// Which container ports each pod has, numbered.
+    ports_of_pod: Vec<u32>,
+    /// By matcher: how many pods it selects.
+    sizes: Vec<usize>,
+}
+
+/// What a pod's container ports say about some names, sorted.
+type Resolution = Vec<(Text, Protocol, u16)>;
+
+fn slot(family: Family) -> usize {
+    match family {
+        Family::V4 => 0,
+        Family::V6 => 1,
+    }
+}
+
+impl Compiled {
+    /// What the node's data plane needs to know. `more` are addresses that the node has beside those of its Node object
+    /// (of its bridge, say).
+    #[must_use]
+    pub fn enforcement(&self, node: &str, more: &[IpAddr], view: View) -> Enforcement<'_> {
+        let mut enforcement = Enforcement {
+            compiled: self,
+            view,
+            node: node.into(),
+            families: Vec::new(),
+            places: BTreeMap::new(),
+            claimed: Vec::new(),
+            pods: [Vec::new(), Vec::new()],
+            of_shape: [(); 2].map(|()| vec![Vec::new(); self.shapes.len()]),
+            ports_of_pod: Vec::new(),
+            sizes: Vec::new(),
+        };
+        enforcement.place(more);
+        enforcement.index();
+        enforcement
+    }
+}
+
+impl<'a> Enforcement<'a> {
+    /// Finds out whose each address is.
+    fn place(&mut self, more: &[IpAddr]) {
+        let cluster = &self.compiled.cluster;
+        let live = || {
+            let pods = (0..).map(PodId).zip(&cluster.pods).zip(&self.compiled.shape_of_pod);
+            pods.filter(|(_, shape)| shape.is_some()).map(|((id, pod), _)| (id, pod))
+        };
+        for (number, node) in (0..).zip(&cluster.nodes) {
+            let place = if node.name == self.node { Place::Own(Some(number)) } else { Place::Node(number) };
+            for address in &node.addresses {
+                // The first of several nodes has it, for every judge.
+                self.places.entry(*address).or_insert(place);
+            }
+        }
+        for (_, pod) in live().filter(|(_, pod)| pod.host_network) {
+            for address in &pod.addresses {
+                self.places.entry(*address).or_insert(Place::Host);
+            }
+        }
+        let own =
+            (0..).zip(&cluster.nodes).find(|(_, node)| node.name == self.node).map(|(number, _)| number);
+        for address in more {
+            self.places.insert(*address, Place::Own(own));
+        }
+        for (id, pod) in live().filter(|(_, pod)| !pod.host_network) {
+            for address in &pod.addresses {
+                if let Some(Place::Pod(other)) = self.places.insert(*address, Place::Pod(id))
+                    && other != id
+                {
+                    self.claimed.push(*address);
+                }
+            }
+        }
+        self.claimed.sort_unstable();
+        self.claimed.dedup();
+        let mut families: Vec<Family> = self.places.keys().map(|address| Family::of(*address)).collect();
+        families.sort_unstable();
+        families.dedup();
+        self.families = families;
+    }
+
+    fn index(&mut self) {
+        let compiled = self.compiled;
+        for (address, place) in &self.places {
+            let Place::Pod(pod) = place else { continue };
+            let Some(shape) = compiled.shape_of_pod.get(pod.0 as usize).copied().flatten() else { continue };
+            let slot = slot(Family::of(*address));
+            let (Some(list), Some(of_shape)) = (self.pods.get_mut(slot), self.of_shape.get_mut(slot)) else {
+                continue;
+            };
+            if let Some(of_shape) = of_shape.get_mut(shape as usize) {
+                of_shape.push(u32::try_from(list.len()).unwrap_or(u32::MAX));
+            }
+            list.push(PodAddress { address: *address, pod: *pod, shape });
+        }
+        let mut known: FxHashMap<&[ContainerPort], u32> = FxHashMap::default();
+        for pod in &compiled.cluster.pods {
+            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            self.ports_of_pod.push(*known.entry(&pod.ports).or_insert(next));
+        }
+        let pods_of_shape = |shape: u32| {
+            let of_family = |family: &Vec<Vec<u32>>| family.get(shape as usize).map_or(0, Vec::len);
+            self.of_shape.iter().map(of_family).max().unwrap_or(0)
+        };
+        for matcher in 0..compiled.matchers.len() {
+            let id = MatcherId::try_from(matcher).unwrap_or(MatcherId::MAX);
+            let shapes = compiled.matchers.selected(id).into_iter().flat_map(|selected| selected.iter());
+            self.sizes.push(shapes.map(pods_of_shape).sum());
+        }
+    }
+
+    /// The families of the addresses of pods and nodes.
+    #[must_use]
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// Addresses that several pods have; those of the pod that came last count.
+    #[must_use]
+    pub fn claimed(&self) -> &[IpAddr] {
+        &self.claimed
+    }
+
+    /// Whether any address of the node itself is known.
+    #[must_use]
+    pub fn knows_own_node(&self) -> bool {
+        self.places.values().any(|place| matches!(place, Place::Own(_)))
+    }
+
+    /// The node's pods that policies can select and whose addresses are not known.
+    pub fn without_address(&self) -> impl Iterator<Item = &'a Pod> {
+        self.local().filter(|(_, pod, _)| pod.addresses.is_empty()).map(|(_, pod, _)| pod)
+    }
+
+    /// The addresses of the node's pods that policies can select, whether any does or not, ascending.
+    #[must_use]
+    pub fn local_addresses(&self) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = self.local().flat_map(|(id, pod, _)| self.own_of(id, pod)).collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    fn local(&self) -> impl Iterator<Item = (PodId, &'a Pod, ShapeId)> {
+        let compiled = self.compiled;
+        let node = self.node.clone();
+        let pods = (0..).map(PodId).zip(&compiled.cluster.pods).zip(&compiled.shape_of_pod);
+        pods.filter_map(move |((id, pod), shape)| {
+            let local = !pod.host_network && pod.node.as_ref() == Some(&node);
+            shape.filter(|_| local).map(|shape| (id, pod, shape))
+        })
+    }
+
+    /// The addresses of a pod that no other pod has taken over.
+    fn own_of<'p>(&self, id: PodId, pod: &'p Pod) -> impl Iterator<Item = IpAddr> + use<'p, '_, 'a> {
+        let its = move |address: &&IpAddr| matches!(self.places.get(address), Some(Place::Pod(owner)) if *owner == id);
+        pod.addresses.iter().filter(its).copied()
+    }
+
+    /// The node's subjects of a direction, sorted by their keys: pods that no rule applies to and nothing isolates are
+    /// none, and those without an address cannot be told apart from others.
+    #[must_use]
+    pub fn subjects(&self, direction: Direction) -> Vec<Subjects> {
+        if !self.compiled.cluster.profile.enforces {
+            return Vec::new();
+        }
+        let mut names_of_set: FxHashMap<SetId, Vec<Text>> = FxHashMap::default();
+        let mut keys: FxHashMap<(SetId, Resolution), String> = FxHashMap::default();
+        let mut groups: BTreeMap<String, Subjects> = BTreeMap::new();
+        for (id, pod, shape) in self.local() {
+            let (Some(set), Some(rules)) =
+                (self.compiled.set_of_shape.get(shape as usize), self.compiled.rules_of(shape, direction))
+            else {
+                continue;
+            };
+            let mut addresses = self.own_of(id, pod).peekable();
+            if addresses.peek().is_none() || (rules.isolating.is_empty() && rules.rules().next().is_none()) {
+                continue;
+            }
+            let names = names_of_set.entry(*set).or_insert_with(|| match direction {
+                Direction::Ingress => named_ports(rules),
+                Direction::Egress => Vec::new(),
+            });
+            let ports = resolution(pod, names);
+            let parts = || self.compiled.parts_of_shape.get(shape as usize);
+            let key = keys.entry((*set, ports)).or_insert_with_key(|(_, ports)| {
+                let parts = parts().into_iter().flatten();
+                let parts = parts.filter_map(|id| self.compiled.parts.get(*id as usize)?.as_ref());
+                let mut lines: Vec<String> = parts
+                    .map(|part| {
+                        format!("{} {} {}", part.meta.kind.as_str(), part.meta.full_name(), part.spec)
+                    })
+                    .collect();
+                lines.sort();
+                lines.extend(ports.iter().map(|(name, protocol, port)| format!("{name} {protocol} {port}")));
+                lines.join("\n")
+            });
+            let group = groups.entry(key.clone()).or_insert_with(|| Subjects {
+                direction,
+                key: key.clone(),
+                policies: policies(rules),
+                addresses: Vec::new(),
+                representative: id,
+            });
+            group.addresses.extend(addresses);
+        }
+        let mut groups: Vec<Subjects> = groups.into_values().collect();
+        for group in &mut groups {
+            group.addresses.sort_unstable();
+        }
+        groups
+    }
+
+    /// The addresses of a family that are in a shared set, ascending.
+    #[must_use]
+    pub fn members(&self, shared: Shared, family: Family) -> Vec<IpAddr> {
+        let of_places = |wanted: fn(&Place) -> bool| {
+            let places = self.places.iter().filter(|(address, _)| Family::of(**address) == family);
+            places.filter(|(_, place)| wanted(place)).map(|(address, _)| *address).collect()
+        };
+        match shared {
+            Shared::OwnNode => of_places(|place| matches!(place, Place::Own(_))),
+            Shared::OtherNodes => of_places(|place| matches!(place, Place::Node(_))),
+            Shared::Pods => of_places(|place| matches!(place, Place::Pod(_))),
+            Shared::Selector(SelectorId(id)) => {
+                let (Some(pods), Some(of_shape)) =
+                    (self.pods.get(slot(family)), self.of_shape.get(slot(family)))
+                else {
+                    return Vec::new();
+                };
+                let shapes =
+                    self.compiled.matchers.selected(id).into_iter().flat_map(|selected| selected.iter());
+                let places = shapes.filter_map(|shape| of_shape.get(shape as usize)).flatten();
+                let mut addresses: Vec<IpAddr> =
+                    places.filter_map(|at| pods.get(*at as usize)).map(|pod| pod.address).collect();
+                addresses.sort_unstable();
+                addresses
+            }
+        }
+    }
+
+    /// What a selector selects by, in one line that no other selector has.
+    #[must_use]
+    pub fn selector(&self, id: SelectorId) -> String {
+        self.compiled.matchers.get(id.0).map(super::matcher::Matcher::canonical).unwrap_or_default()
+    }
+
+    /// The end at an address that is a pod's or a node's, and whether it is the subject's own node.
+    fn end(&self, address: IpAddr, place: Place, subject: &Pod) -> Option<(End<'a>, Match)> {
+        let cluster = &self.compiled.cluster;
+        let node = |number: u32| cluster.nodes.get(number as usize);
+        Some(match place {
+            Place::Pod(id) => (self.compiled.pod_end(id)?, Match::No),
+            Place::Own(number) => {
+                (End::Address { address, node: number.and_then(node), own: true }, Match::Yes)
+            }
+            Place::Node(number) => {
+                let end = End::Address { address, node: node(number), own: true };
+                let own = own_node(subject, &end);
+                (end, own)
+            }
+            Place::Host => (End::Address { address, node: None, own: true }, Match::No),
+        })
+    }
+}
+
+/// The names of ports that rules use, sorted.
+fn named_ports(rules: &RuleSet) -> Vec<Text> {
+    let names = rules.rules().flat_map(|rule| &rule.ports).filter_map(|entry| match &entry.ports {
+        PortSpec::Named(name) => Some(name.clone()),
+        _ => None,
+    });
+    let names: FxHashSet<Text> = names.collect();
+    let mut names: Vec<Text> = names.into_iter().collect();
+    names.sort();
+    names
+}
+
+/// What a pod's container ports say about the names, sorted.
+fn resolution(pod: &Pod, names: &[Text]) -> Resolution {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let named = pod.ports.iter().filter_map(|port| {
+        let name = port.name.as_ref().filter(|name| names.binary_search(name).is_ok())?;
+        Some((name.clone(), port.protocol, port.port))
+    });
+    let mut ports: Vec<_> = named.collect();
+    ports.sort();
+    ports.dedup();
+    ports
+}
+
+fn policies(rules: &RuleSet) -> Vec<Arc<PolicyMeta>> {
+    let mut all: Vec<Arc<PolicyMeta>> =
+        rules.isolating.iter().chain(rules.rules().map(|rule| &rule.policy)).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
