@@ -4,5 +4,8 @@
 pub mod compile;
 pub mod interpret;
 pub mod judge;
+pub mod netlink;
 pub mod nft;
 pub mod prefix;
+pub mod reconcile;
+pub mod text;

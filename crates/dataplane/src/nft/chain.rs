@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ringfence_model::address::Family;
 
-use super::{Name, Value};
+use super::{KeyType, Name, Value};
 
 /// A chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,32 @@ pub enum Field {
     Icmpv6Type,
 }
 
+impl Field {
+    /// The type of its values, as a set's key has it.
+    #[must_use]
+    pub fn key_type(self) -> KeyType {
+        match self {
+            Self::Source(Family::V4) | Self::Destination(Family::V4) => KeyType::Ipv4,
+            Self::Source(Family::V6) | Self::Destination(Family::V6) => KeyType::Ipv6,
+            Self::Protocol => KeyType::Protocol,
+            Self::SourcePort | Self::DestinationPort => KeyType::Port,
+            Self::IcmpType => KeyType::Icmp,
+            Self::Icmpv6Type => KeyType::Icmpv6,
+        }
+    }
+
+    /// The family of the packets that have it, if only one has.
+    #[must_use]
+    pub fn family(self) -> Option<Family> {
+        match self {
+            Self::Source(family) | Self::Destination(family) => Some(family),
+            Self::IcmpType => Some(Family::V4),
+            Self::Icmpv6Type => Some(Family::V6),
+            Self::Protocol | Self::SourcePort | Self::DestinationPort => None,
+        }
+    }
+}
+
 /// One step of a rule: a condition, which ends the rule if it does not hold, or an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
@@ -112,7 +138,7 @@ pub enum Statement {
         /// Their new value.
         value: u32,
     },
-    /// Holds while there are at most so many packets a second (after a burst); never with a burst of 0.
+    /// Holds while there are at most so many packets a second (after a burst of at least 1).
     Limit {
         /// Packets a second.
         rate: u32,

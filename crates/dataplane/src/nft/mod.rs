@@ -5,9 +5,12 @@
 //! anonymous sets, no `ct reply proto-src`.
 
 pub mod chain;
+mod check;
+mod graph;
 pub mod set;
 pub mod table;
 
 pub use chain::{Chain, Field, Hook, HookPoint, LogTo, Random, Reject, Rule, Statement, Verdict};
+pub use check::{TooLarge, check};
 pub use set::{Element, KeyType, Map, Set, Value};
 pub use table::{Limits, Name, Table};

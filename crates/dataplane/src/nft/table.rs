@@ -42,4 +42,12 @@ impl Limits {
     pub const COMMENT: usize = 128;
     /// Chains within one another by jump or goto (`NFT_JUMP_STACK_SIZE`).
     pub const DEPTH: usize = 16;
+    /// Bytes in a key, each field filled up to four (`NFT_DATA_VALUE_MAXLEN`).
+    pub const KEY: usize = 64;
+    /// Expressions in a rule (`NFT_RULE_MAXEXPRS`).
+    pub const EXPRESSIONS: usize = 128;
+    /// Elements of all sets and maps together: more take the kernel seconds and hundreds of megabytes.
+    pub const ELEMENTS: usize = 1_000_000;
+    /// Priority of connection tracking, before which addresses are not translated (`NF_IP_PRI_CONNTRACK`).
+    pub const CONNTRACK: i32 = -200;
 }

@@ -1,0 +1,90 @@
+//! What is done to the kernel in one step. In: programs. Out: an ordered list of changes that the kernel takes whole or
+//! not at all.
+
+use crate::nft::{Element, Hook, KeyType, Name, Rule, Table, Verdict};
+
+/// Changes to one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The table.
+    pub table: Name,
+    /// The changes, in an order that the kernel takes: created before used, unused before deleted.
+    pub changes: Vec<Change>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Creates the table, or nothing if it exists.
+    CreateTable,
+    /// Deletes the table and everything in it.
+    DeleteTable,
+    /// Creates an empty set or map.
+    CreateSet(SetShape),
+    /// Deletes a set or map with its elements.
+    DeleteSet(Name),
+    /// Creates an empty chain.
+    CreateChain(Name, Option<Hook>),
+    /// Deletes an empty chain.
+    DeleteChain(Name),
+    /// Deletes a chain's rules.
+    FlushChain(Name),
+    /// Appends a rule to a chain.
+    AddRule(Name, Rule),
+    /// Adds elements to a set or map.
+    AddElements(SetShape, Vec<Member>),
+    /// Deletes elements from a set or map.
+    DeleteElements(SetShape, Vec<Member>),
+}
+
+/// A set or map without its elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetShape {
+    /// Its name.
+    pub name: Name,
+    /// The types of its key.
+    pub key: Vec<KeyType>,
+    /// Whether it holds ranges.
+    pub interval: bool,
+    /// Whether it is a map to verdicts.
+    pub map: bool,
+}
+
+/// An element, with its verdict in a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The key.
+    pub key: Element,
+    /// Where it leads, in a map.
+    pub verdict: Option<Verdict>,
+}
+
+impl Transaction {
+    /// Creates a table with all that is in it.
+    #[must_use]
+    pub fn load(table: &Table) -> Self {
+        let mut transaction = super::diff(&Table::new(table.name.clone()), table);
+        transaction.changes.insert(0, Change::CreateTable);
+        transaction
+    }
+
+    /// Puts a table in the place of whatever has its name.
+    #[must_use]
+    pub fn replace(table: &Table) -> Self {
+        let mut transaction = Self::load(table);
+        transaction.changes.splice(0..0, [Change::CreateTable, Change::DeleteTable]);
+        transaction
+    }
+
+    /// Deletes a table, existing or not.
+    #[must_use]
+    pub fn remove(table: Name) -> Self {
+        Self { table, changes: vec![Change::CreateTable, Change::DeleteTable] }
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}

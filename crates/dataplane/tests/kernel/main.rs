@@ -1,0 +1,31 @@
+//! The program in the kernel: every test runs in network namespaces of its own, with `nft` as the oracle.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a broken expectation is a failed test"
+)]
+
+mod forms;
+mod namespace;
+mod programs;
+
+use libtest_mimic::Arguments;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let able = namespace::enter();
+    let mut trials = Vec::new();
+    for (name, test) in forms::TESTS {
+        trials.push(namespace::trial(name, *test, &able));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A test by name.
+type Test = (&'static str, fn());
+
+/// Named trials of a module.
+type Tests = &'static [Test];
+
