@@ -19,21 +19,30 @@ use nix::{
     sys::socket::{setsockopt, sockopt},
     unistd::Pid,
 };
+use ringfence_dataplane::{
+    compile::{Options, compile},
+    netlink::Nftables,
+};
 use ringfence_policy::Compiled;
 use support::{
     frames::{ACK, Frame, SYN, Segment, Sender, frame},
     kube_router,
-    namespaces::{self, CLIENT_LINK, MAC_CLIENT, MAC_NODE_TO_CLIENT, MAC_NODE_TO_SERVER, MAC_SERVER, Namespace, Row, SERVER_LINK},
-    plan::{Case, Plan, Sample, cases},
+    namespaces::{
+        self, CLIENT_LINK, MAC_CLIENT, MAC_NODE_TO_CLIENT, MAC_NODE_TO_SERVER, MAC_SERVER, Namespace, Row,
+        SERVER_LINK,
+    },
+    plan::{Case, NODE, Plan, Sample, cases},
     rounds::{Taken, compare},
 };
 
 /// Numbers of policies.
 const POLICIES: [usize; 2] = [100, 1_000];
-/// Packets and connections a round, and rounds.
+/// Packets that are sent before the clock runs, packets and connections a round, and rounds. A round is shorter than what
+/// the scheduler gives a process before it looks at others.
+const WARM_UP: usize = 256;
 const PACKETS: usize = 256;
-const CONNECTIONS: usize = 300;
-const ROUNDS: usize = 60;
+const CONNECTIONS: usize = 20;
+const ROUNDS: usize = 200;
 
 fn main() {
     if let Err(reason) = namespaces::leave() {
@@ -51,7 +60,9 @@ fn main() {
             case.samples.retain(|sample| ![real.from, real.to].contains(&sample.to));
         }
         let contenders = contenders(&plan, &compiled, real);
-        println!("\n{policies} policies: ns per packet more than without policy: median (quartiles); without policy in the second column");
+        println!(
+            "\n{policies} policies: ns per packet more than without policy: median (quartiles); without policy in the second column"
+        );
         heading(&contenders);
         for case in &cases {
             row(case.name, 1.0, &first_packets(&contenders, case));
@@ -84,22 +95,27 @@ fn contenders(plan: &Plan, compiled: &Compiled, real: Sample) -> Vec<Contender> 
         let row = Row::new(real.from, real.to);
         load(&row.node);
         let (client, server) = (Sender::new(&row.client, CLIENT_LINK), Sender::new(&row.server, SERVER_LINK));
-        let listener = row.server.run(|| TcpListener::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, real.port)).unwrap());
+        let listener = row
+            .server
+            .run(|| TcpListener::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, real.port)).unwrap());
         listener.set_nonblocking(true).unwrap();
         Contender { name, row, client, server, listener }
     };
+    let program = compile(compiled, None, NODE, &Options::default());
     vec![
         contender("no policy", &|_| ()),
         contender("no policy again", &|_| ()),
         contender("like kube-router", &|node| node.nft(&kube_router::ruleset(plan))),
+        contender("ringfence", &|node| node.run(|| Nftables::open().unwrap().load(&program.table).unwrap())),
     ]
 }
 
 /// The first packets of connections never seen before.
 fn first_packets(contenders: &[Contender], case: &Case) -> Vec<Taken> {
-    let per_sample = PACKETS.div_ceil(case.samples.len());
+    let count = WARM_UP + PACKETS;
+    let per_sample = count.div_ceil(case.samples.len());
     compare(contenders.len(), ROUNDS, |contender, round| {
-        let frames: Vec<Frame> = (0..PACKETS)
+        let frames: Vec<Frame> = (0..count)
             .map(|at| {
                 let sample = case.samples[at % case.samples.len()];
                 let port = 1_024 + (round * per_sample + at / case.samples.len()) % 60_000;
@@ -107,22 +123,37 @@ fn first_packets(contenders: &[Contender], case: &Case) -> Vec<Taken> {
             })
             .collect();
         let Contender { name, row, client, server, .. } = &contenders[contender];
-        let (sender, arrived): (_, &dyn Fn() -> u64) =
-            if case.outward { (server, &|| row.returned() + row.arrived()) } else { (client, &|| row.arrived()) };
+        let (sender, arrived): (_, &dyn Fn() -> u64) = if case.outward {
+            (server, &|| row.returned() + row.arrived())
+        } else {
+            (client, &|| row.arrived())
+        };
         let before = arrived();
+        let (warm_up, frames) = frames.split_at(WARM_UP);
+        sender.send(warm_up);
         let start = Instant::now();
-        sender.send(&frames);
+        sender.send(frames);
         let taken = start.elapsed();
         let passed = arrived() - before;
-        let wanted = if case.allowed || name.starts_with("no policy") { PACKETS as u64 } else { 0 };
+        let wanted = if case.allowed || name.starts_with("no policy") { count as u64 } else { 0 };
         assert_eq!(passed, wanted, "{name}: {}", case.name);
         taken.as_nanos() as f64 / PACKETS as f64
     })
 }
 
 fn case_frame(case: &Case, sample: Sample, port: u16) -> Frame {
-    let segment = Segment { from: (sample.from, port), to: (sample.to, sample.port), flags: SYN, sequence: 1, acknowledged: 0 };
-    if case.outward { frame(&segment, MAC_SERVER, MAC_NODE_TO_SERVER) } else { frame(&segment, MAC_CLIENT, MAC_NODE_TO_CLIENT) }
+    let segment = Segment {
+        from: (sample.from, port),
+        to: (sample.to, sample.port),
+        flags: SYN,
+        sequence: 1,
+        acknowledged: 0,
+    };
+    if case.outward {
+        frame(&segment, MAC_SERVER, MAC_NODE_TO_SERVER)
+    } else {
+        frame(&segment, MAC_CLIENT, MAC_NODE_TO_CLIENT)
+    }
 }
 
 /// Packets of connections that have been answered, one to each pod that the case has.
@@ -131,11 +162,23 @@ fn established(contenders: &[Contender], case: &Case) -> Vec<Taken> {
     samples.sort_by_key(|sample| sample.to);
     samples.dedup_by_key(|sample| sample.to);
     let there = |sample: &Sample, flags, sequence, acknowledged| {
-        let segment = Segment { from: (sample.from, 60_999), to: (sample.to, sample.port), flags, sequence, acknowledged };
+        let segment = Segment {
+            from: (sample.from, 60_999),
+            to: (sample.to, sample.port),
+            flags,
+            sequence,
+            acknowledged,
+        };
         frame(&segment, MAC_CLIENT, MAC_NODE_TO_CLIENT)
     };
     let back = |sample: &Sample| {
-        let segment = Segment { from: (sample.to, sample.port), to: (sample.from, 60_999), flags: SYN | ACK, sequence: 1, acknowledged: 2 };
+        let segment = Segment {
+            from: (sample.to, sample.port),
+            to: (sample.from, 60_999),
+            flags: SYN | ACK,
+            sequence: 1,
+            acknowledged: 2,
+        };
         frame(&segment, MAC_SERVER, MAC_NODE_TO_SERVER)
     };
     for contender in contenders {
@@ -145,6 +188,7 @@ fn established(contenders: &[Contender], case: &Case) -> Vec<Taken> {
     let frames: Vec<Frame> = (0..PACKETS).map(|at| there(&samples[at % samples.len()], ACK, 2, 2)).collect();
     compare(contenders.len(), ROUNDS, |contender, _| {
         let Contender { name, row, client, .. } = &contenders[contender];
+        client.send(&frames[..WARM_UP]);
         let before = row.arrived();
         let start = Instant::now();
         client.send(&frames);
@@ -184,7 +228,15 @@ fn heading(contenders: &[Contender]) {
 
 fn row(what: &str, unit: f64, taken: &[Taken]) {
     let more = taken.iter().skip(1).map(|Taken { more, .. }| {
-        format!("{:+.*} ({:+.*} to {:+.*})", digits(unit), more.median / unit, digits(unit), more.low / unit, digits(unit), more.high / unit)
+        format!(
+            "{:+.*} ({:+.*} to {:+.*})",
+            digits(unit),
+            more.median / unit,
+            digits(unit),
+            more.low / unit,
+            digits(unit),
+            more.high / unit
+        )
     });
     let more: Vec<String> = more.collect();
     println!("| {what} | {:.*} | {} |", digits(unit), taken[0].own.median / unit, more.join(" | "));
