@@ -79,7 +79,7 @@ pub(super) struct Entries {
     pub(super) maps: BTreeMap<Name, Map>,
     /// Addresses of pods that some rules apply to.
     pub(super) subjects: BTreeSet<IpAddr>,
-    /// Whether packets from the node itself can be denied.
+    /// Whether connections from the node itself, or to it, can be denied.
     pub(super) judges_node: bool,
 }
 
@@ -110,7 +110,7 @@ impl Entries {
             let behaviours = peers.own_node.iter().filter_map(|at| peers.behaviours.get(*at));
             behaviours.flat_map(|behaviour| behaviour.decisions()).any(|one| one.outcome != Outcome::Allow)
         };
-        if purpose == Purpose::Enforce && direction == Direction::Ingress && blocks_node() {
+        if purpose == Purpose::Enforce && blocks_node() {
             self.judges_node = true;
         }
         let kind = dispatch(purpose, direction, family, false);
@@ -208,7 +208,8 @@ pub(super) fn empty_dispatch(family: Family) -> Map {
 
 /// The policies of a group, as many as a comment holds.
 fn comment(subjects: &Subjects) -> String {
-    let plain = |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '?' };
+    let plain =
+        |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '$' | '*') { c } else { '?' };
     let mut text = String::new();
     let mut names = subjects.policies.iter().map(|policy| policy.full_name()).peekable();
     while let Some(name) = names.next() {

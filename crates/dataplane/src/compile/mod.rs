@@ -13,10 +13,7 @@ mod names;
 mod options;
 mod verdicts;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use rayon::prelude::*;
 use ringfence_model::{
@@ -32,10 +29,7 @@ use ringfence_policy::{
 pub use options::{Options, Rate, Refusal};
 pub use verdicts::Logs;
 
-use crate::{
-    nft::{Name, Statement, Table, Verdict},
-    prefix::RuleId,
-};
+use crate::{nft::Table, prefix::RuleId};
 use entry::Entries;
 use frame::Frame;
 use verdicts::{Purpose, Verdicts};
@@ -82,8 +76,6 @@ pub struct Counts {
     pub rules: usize,
     /// Elements of all sets and maps.
     pub elements: usize,
-    /// Chains within one another, at most.
-    pub depth: usize,
 }
 
 /// One node's program.
@@ -115,47 +107,8 @@ impl Program {
             rules: chains.values().map(|chain| chain.rules.len()).sum(),
             elements: sets.values().map(|set| set.elements.len()).sum::<usize>()
                 + maps.values().map(|map| map.elements.len()).sum::<usize>(),
-            depth: depth(&self.table),
         }
     }
-}
-
-/// The most chains within one another that a packet can be in.
-fn depth(table: &Table) -> usize {
-    fn below(table: &Table, name: &Name, known: &mut BTreeMap<Name, usize>) -> usize {
-        if let Some(depth) = known.get(name) {
-            return *depth;
-        }
-        // A chain that reaches itself counts once; there is none in a compiled program.
-        known.insert(name.clone(), 0);
-        let statements = table
-            .chains
-            .get(name)
-            .into_iter()
-            .flat_map(|chain| &chain.rules)
-            .flat_map(|rule| &rule.statements);
-        let mut deepest = 0;
-        let mut visit = |verdict: &Verdict, known: &mut BTreeMap<Name, usize>| {
-            if let Verdict::Jump(to) | Verdict::Goto(to) = verdict {
-                deepest = deepest.max(below(table, to, known));
-            }
-        };
-        for statement in statements {
-            match statement {
-                Statement::Verdict(verdict) => visit(verdict, known),
-                Statement::VerdictMap { map, .. } => {
-                    for verdict in table.maps.get(map).into_iter().flat_map(|map| map.elements.values()) {
-                        visit(verdict, known);
-                    }
-                }
-                _ => {}
-            }
-        }
-        known.insert(name.clone(), deepest + 1);
-        deepest + 1
-    }
-    let mut known = BTreeMap::new();
-    table.chains.keys().map(|name| below(table, name, &mut known)).max().unwrap_or(0)
 }
 
 /// Makes the program of a node. `audited` is the same cluster compiled with its audit policies

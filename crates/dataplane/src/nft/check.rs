@@ -196,7 +196,12 @@ fn check_rule(place: &str, table: &Table, rule: &Rule) -> Result<(), TooLarge> {
 struct Known {
     family: Option<ringfence_model::address::Family>,
     protocol: Option<u8>,
+    /// Whether a statement of its own tested the protocol.
+    tested: bool,
 }
+
+/// Protocols with ports at the start of their headers: TCP, UDP, DCCP, SCTP, UDP-Lite.
+const PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 
 impl Known {
     fn read(&mut self, place: &str, field: Field) -> Result<(), TooLarge> {
@@ -209,6 +214,14 @@ impl Known {
             || self.protocol.zip(protocol).is_some_and(|(one, other)| one != other);
         if clash {
             return Err(wrong(place, "no packet has all these fields"));
+        }
+        // `nft` 1.0.6 aborts when it lists such a rule.
+        let ports = matches!(field, Field::SourcePort | Field::DestinationPort);
+        if ports && self.protocol.is_some_and(|protocol| !PORTS.contains(&protocol)) {
+            return Err(wrong(place, "the protocol that the rule tests has no ports"));
+        }
+        if protocol.is_some() && self.tested {
+            return Err(wrong(place, "the type of an ICMP message tests the protocol itself; leave out `meta l4proto`"));
         }
         self.family = self.family.or(field.family());
         self.protocol = self.protocol.or(protocol);
@@ -235,6 +248,7 @@ fn check_statement(place: &str, table: &Table, statement: &Statement, known: &mu
                 if known.protocol.is_some() {
                     return Err(wrong(place, "the protocol is tested twice"));
                 }
+                known.tested = true;
                 if !negated {
                     known.protocol = Some(*protocol);
                 }

@@ -166,8 +166,6 @@ pub(crate) fn everything(name: &str) -> Table {
         vec![lookup(&[Field::IcmpType], "pings", false), accept()],
         vec![lookup(&[Field::Icmpv6Type], "nd", false), accept()],
         vec![is(Field::Source(V6), Value::Ipv6(Ipv6Addr::LOCALHOST)), lookup(&[Field::Icmpv6Type], "nd", false), accept()],
-        vec![is(Field::Protocol, Value::Protocol(1)), is(Field::IcmpType, Value::Icmp(8)), accept()],
-        vec![is(Field::Protocol, Value::Protocol(58)), lookup(&[Field::Icmpv6Type], "nd", false), accept()],
         vec![Statement::Reply(true), accept()],
         vec![Statement::Reply(false), accept()],
         vec![Statement::State(6), accept()],

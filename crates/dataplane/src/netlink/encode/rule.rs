@@ -108,8 +108,12 @@ impl Expressions<'_> {
                 if !to.prefix.is_empty() {
                     w.text(uapi::NFTA_LOG_PREFIX, &to.prefix);
                 }
-                w.number(uapi::NFTA_LOG_SNAPLEN, to.snaplen);
-                w.attribute(uapi::NFTA_LOG_QTHRESHOLD, &to.queue_threshold.to_be_bytes());
+                if to.snaplen > 0 {
+                    w.number(uapi::NFTA_LOG_SNAPLEN, to.snaplen);
+                }
+                if to.queue_threshold > 0 {
+                    w.attribute(uapi::NFTA_LOG_QTHRESHOLD, &to.queue_threshold.to_be_bytes());
+                }
             }),
             Statement::Dnat(address, port) => {
                 let (family, bytes) = match address {
