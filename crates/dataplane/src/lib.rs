@@ -2,6 +2,7 @@
 //! messages for the kernel, the difference between two programs as one transaction, and flows from the kernel's log.
 
 pub mod compile;
+pub mod features;
 pub mod interpret;
 pub mod judge;
 pub mod netlink;

@@ -1,6 +1,6 @@
 //! Transactions. In: changes. Out: all of them in effect, or none and the reason.
 
-use std::{io, thread, time::Duration};
+use std::{io, ops::Range, thread, time::Duration};
 
 use nix::errno::Errno;
 
@@ -18,6 +18,10 @@ use crate::{
 
 /// How often a transaction is tried that the kernel could not take for now; waits double from 1 ms.
 const TRIES: u32 = 8;
+/// How often of these for what is in use.
+const BUSY: u32 = 2;
+/// Bytes of the messages that begin and end a transaction.
+const FRAME: usize = 64;
 
 /// nf_tables of one network namespace.
 #[derive(Debug)]
@@ -70,17 +74,52 @@ impl<W: Wire> Nftables<W> {
     /// Applies a transaction if the ruleset is still of a generation, with flags for a table that it creates.
     pub(crate) fn commit(&mut self, transaction: &Transaction, flags: u32, generation: Option<u32>) -> Result<(), Error> {
         let encoded = Encoded::new(transaction, flags);
-        if encoded.messages.is_empty() {
+        self.commit_part(transaction, &encoded, 0..encoded.messages.len(), generation)
+    }
+
+    /// Whether a transaction goes through the socket in one piece.
+    ///
+    /// # Errors
+    /// [`Error::TooBig`]
+    pub(crate) fn fits(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        let bytes = Encoded::new(transaction, 0).len() + FRAME;
+        let room = self.wire.room(bytes);
+        if bytes > room { Err(Error::TooBig { bytes, room }) } else { Ok(()) }
+    }
+
+    /// Applies a transaction in as many pieces as it takes, in order: for changes that nothing depends on yet, or any more.
+    pub(crate) fn commit_in_parts(&mut self, transaction: &Transaction, flags: u32) -> Result<(), Error> {
+        let encoded = Encoded::new(transaction, flags);
+        let room = self.wire.room(encoded.len() + FRAME);
+        let (mut start, mut bytes) = (0, FRAME);
+        for (index, (range, _)) in encoded.messages.iter().enumerate() {
+            if bytes + range.len() > room && index > start {
+                self.commit_part(transaction, &encoded, start..index, None)?;
+                (start, bytes) = (index, FRAME);
+            }
+            bytes += range.len();
+        }
+        self.commit_part(transaction, &encoded, start..encoded.messages.len(), None)
+    }
+
+    fn commit_part(
+        &mut self,
+        transaction: &Transaction,
+        encoded: &Encoded,
+        messages: Range<usize>,
+        generation: Option<u32>,
+    ) -> Result<(), Error> {
+        if messages.is_empty() {
             return Ok(());
         }
         let mut last = Errno::EAGAIN;
         for attempt in 0..TRIES {
-            let (datagram, first) = self.frame(&encoded, generation);
+            let (datagram, first) = self.frame(encoded, messages.clone(), generation);
             let room = self.wire.room(datagram.len());
             if datagram.len() > room {
                 return Err(Error::TooBig { bytes: datagram.len(), room });
             }
-            let answers = match self.exchange(datagram.bytes(), first, encoded.messages.len()) {
+            let answers = match self.exchange(datagram.bytes(), first, messages.len()) {
                 Ok(answers) => answers,
                 Err(error) => match errno(&error) {
                     Some(Errno::EMSGSIZE) => return Err(Error::TooBig { bytes: datagram.len(), room }),
@@ -92,6 +131,7 @@ impl<W: Wire> Nftables<W> {
                     _ => return Err(Error::Socket(error)),
                 },
             };
+            // The kernel refuses the whole, so what it refuses first is the cause of what follows.
             let Some(failed) = answers.iter().find(|answer| answer.errno.is_some()) else {
                 let whole = answers.iter().any(|answer| answer.sequence == self.sequence.wrapping_sub(1));
                 return if whole { Ok(()) } else { Err(Error::Uncertain) };
@@ -100,8 +140,13 @@ impl<W: Wire> Nftables<W> {
             if number == Errno::ERESTART && generation.is_some() {
                 return Err(Error::Unquiet(1));
             }
-            if !transient(number) || (number == Errno::EBUSY && attempt > 2) {
-                return Err(Error::Refused(refusal(transaction, &encoded, failed, first, number)));
+            // What is in use stays in use unless someone else is at work.
+            if !transient(number) || (number == Errno::EBUSY && attempt >= BUSY) {
+                let index = failed.sequence.wrapping_sub(first).checked_sub(1).and_then(|index| usize::try_from(index).ok());
+                let message = index.and_then(|index| encoded.messages.get(messages.start + index));
+                let change = message.and_then(|(_, change)| transaction.changes.get(*change));
+                let what = change.map_or_else(|| format!("put the changes to table `{}` into effect", transaction.table), describe);
+                return Err(Error::Refused(Refusal { what, errno: number, detail: failed.detail.clone() }));
             }
             last = number;
             pause(attempt);
@@ -109,8 +154,13 @@ impl<W: Wire> Nftables<W> {
         Err(Error::Busy { tries: TRIES, errno: last })
     }
 
+    /// The socket's address, under which the kernel knows the owner of a table.
+    pub fn port(&self) -> u32 {
+        self.wire.port()
+    }
+
     /// One datagram, its messages numbered from what is returned; the last change asks for an answer.
-    fn frame(&mut self, encoded: &Encoded, generation: Option<u32>) -> (Writer, u32) {
+    fn frame(&mut self, encoded: &Encoded, messages: Range<usize>, generation: Option<u32>) -> (Writer, u32) {
         let first = self.sequence.wrapping_add(1);
         let mut w = Writer::default();
         let mut sequence = first;
@@ -124,10 +174,11 @@ impl<W: Wire> Nftables<W> {
         };
         w.begin(generation);
         number(&mut w, 0, false);
-        for (index, (range, _)) in encoded.messages.iter().enumerate() {
+        let messages = encoded.messages.get(messages).unwrap_or(&[]);
+        for (index, (range, _)) in messages.iter().enumerate() {
             let start = w.len();
             w.append(encoded.bytes(range.clone()));
-            number(&mut w, start, index + 1 == encoded.messages.len());
+            number(&mut w, start, index + 1 == messages.len());
         }
         let start = w.len();
         w.end();
@@ -200,13 +251,6 @@ pub(super) fn acknowledged(message: &Message<'_>) -> (Option<Errno>, Option<Stri
     ((code != 0).then(|| Errno::from_raw(-code)), detail)
 }
 
-fn refusal(transaction: &Transaction, encoded: &Encoded, failed: &Answer, first: u32, errno: Errno) -> Refusal {
-    let index = failed.sequence.wrapping_sub(first).checked_sub(1).and_then(|index| usize::try_from(index).ok());
-    let change = index.and_then(|index| encoded.messages.get(index)).and_then(|(_, change)| transaction.changes.get(*change));
-    let what = change.map_or_else(|| format!("put the changes to table `{}` into effect", transaction.table), describe);
-    Refusal { what, errno, detail: failed.detail.clone() }
-}
-
 /// A change, after "the kernel refuses to".
 fn describe(change: &Change) -> String {
     match change {
@@ -215,7 +259,7 @@ fn describe(change: &Change) -> String {
         Change::CreateSet(shape) => format!("create the set `{}`", shape.name),
         Change::DeleteSet(name) => format!("delete the set `{name}`"),
         Change::CreateChain(name, _) => format!("create the chain `{name}`"),
-        Change::DeleteChain(name) => format!("delete the chain `{name}`"),
+        Change::DeleteChain(name, _) => format!("delete the chain `{name}`"),
         Change::FlushChain(name) => format!("empty the chain `{name}`"),
         Change::AddRule(chain, rule) => format!("add the rule `{}` to the chain `{chain}`", text::rule(rule)),
         Change::AddElements(shape, members) => format!("add {} elements to the set `{}`", members.len(), shape.name),

@@ -3,16 +3,21 @@
 //!
 //! Own encoder: no C library and no `nft` at run time.
 
+mod decode;
 pub(crate) mod encode;
 mod error;
 mod kernel;
+mod read;
 mod socket;
-mod uapi;
+pub(crate) mod uapi;
+mod watch;
 mod wire;
 
 pub use error::{Error, Refusal};
 pub use kernel::Nftables;
+pub use read::ReadBack;
 pub use socket::{Socket, Wire};
+pub use watch::Watch;
 
 /// How many expressions of the kernel a rule becomes.
 pub(crate) fn expressions(rule: &crate::nft::Rule) -> usize {

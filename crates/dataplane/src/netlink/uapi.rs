@@ -2,7 +2,6 @@
 //! under the names that they have there.
 
 pub(crate) const NLM_F_REQUEST: u16 = 0x1;
-pub(crate) const NLM_F_MULTI: u16 = 0x2;
 pub(crate) const NLM_F_ACK: u16 = 0x4;
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
 pub(crate) const NLM_F_DUMP_INTR: u16 = 0x10;
@@ -24,7 +23,6 @@ pub(crate) const NFNLGRP_NFTABLES: u32 = 7;
 
 pub(crate) const NFPROTO_INET: u8 = 1;
 pub(crate) const NFPROTO_IPV4: u8 = 2;
-pub(crate) const NFPROTO_NETDEV: u8 = 5;
 pub(crate) const NFPROTO_IPV6: u8 = 10;
 
 pub(crate) const NFT_MSG_NEWTABLE: u16 = 0;
@@ -63,7 +61,6 @@ pub(crate) const NFTA_CHAIN_POLICY: u16 = 5;
 pub(crate) const NFTA_CHAIN_TYPE: u16 = 7;
 pub(crate) const NFTA_HOOK_HOOKNUM: u16 = 1;
 pub(crate) const NFTA_HOOK_PRIORITY: u16 = 2;
-pub(crate) const NFTA_HOOK_DEV: u16 = 3;
 
 pub(crate) const NFTA_RULE_TABLE: u16 = 1;
 pub(crate) const NFTA_RULE_CHAIN: u16 = 2;
@@ -176,17 +173,23 @@ pub(crate) const NFTA_LIMIT_FLAGS: u16 = 5;
 pub(crate) const NFTA_NG_DREG: u16 = 1;
 pub(crate) const NFTA_NG_MODULUS: u16 = 2;
 pub(crate) const NFTA_NG_TYPE: u16 = 3;
+pub(crate) const NFTA_NG_OFFSET: u16 = 4;
 pub(crate) const NFT_NG_RANDOM: u32 = 1;
 
 pub(crate) const NFTA_LOG_GROUP: u16 = 1;
 pub(crate) const NFTA_LOG_PREFIX: u16 = 2;
 pub(crate) const NFTA_LOG_SNAPLEN: u16 = 3;
 pub(crate) const NFTA_LOG_QTHRESHOLD: u16 = 4;
+pub(crate) const NFTA_LOG_LEVEL: u16 = 5;
+pub(crate) const NFTA_LOG_FLAGS: u16 = 6;
 
 pub(crate) const NFTA_NAT_TYPE: u16 = 1;
 pub(crate) const NFTA_NAT_FAMILY: u16 = 2;
 pub(crate) const NFTA_NAT_REG_ADDR_MIN: u16 = 3;
 pub(crate) const NFTA_NAT_REG_PROTO_MIN: u16 = 5;
+pub(crate) const NFTA_NAT_FLAGS: u16 = 7;
+/// Random, persistent and fully random choice of ports.
+pub(crate) const NF_NAT_RANGE_CHOICE: u32 = 0x1c;
 pub(crate) const NFT_NAT_DNAT: u32 = 1;
 
 pub(crate) const NFTA_REJECT_TYPE: u16 = 1;

@@ -2,9 +2,6 @@
 
 use super::uapi;
 
-/// Bytes of a netlink header and the netfilter header after it.
-pub(crate) const HEADER: usize = 20;
-
 /// Builds messages one after the other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
@@ -120,6 +117,8 @@ pub(crate) struct Message<'a> {
     pub(crate) flags: u16,
     /// `nlmsg_seq`
     pub(crate) sequence: u32,
+    /// `nlmsg_pid`: in events, the socket that caused them.
+    pub(crate) port: u32,
     /// What follows the netlink header.
     pub(crate) body: &'a [u8],
 }
@@ -128,11 +127,6 @@ impl<'a> Message<'a> {
     /// The kind without the subsystem, if the subsystem is nf_tables.
     pub(crate) fn nftables(&self) -> Option<u16> {
         (self.kind >> 8 == uapi::NFNL_SUBSYS_NFTABLES).then_some(self.kind & 0xff)
-    }
-
-    /// The family in the netfilter header.
-    pub(crate) fn family(&self) -> u8 {
-        self.body.first().copied().unwrap_or(0)
     }
 
     /// The attributes after the netfilter header.
@@ -153,7 +147,7 @@ impl<'a> Iterator for Messages<'a> {
         let length = usize::try_from(u32_ne(header, 0)?).ok()?;
         let body = self.0.get(16..length)?;
         self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-        Some(Message { kind: u16_ne(header, 4)?, flags: u16_ne(header, 6)?, sequence: u32_ne(header, 8)?, body })
+        Some(Message { kind: u16_ne(header, 4)?, flags: u16_ne(header, 6)?, sequence: u32_ne(header, 8)?, port: u32_ne(header, 12)?, body })
     }
 }
 
@@ -170,6 +164,18 @@ impl<'a> Attributes<'a> {
     /// The attributes in the first attribute of a kind.
     pub(crate) fn nested(self, kind: u16) -> Option<Self> {
         self.get(kind).map(Attributes)
+    }
+
+    /// Whether the first attribute of a kind says that it holds attributes.
+    pub(crate) fn is_nested(mut self, kind: u16) -> bool {
+        loop {
+            let raw = u16_ne(self.0, 2);
+            match self.next() {
+                Some((found, _)) if found == kind => return raw.is_some_and(|raw| raw & 0x8000 != 0),
+                Some(_) => {}
+                None => return false,
+            }
+        }
     }
 
     /// A number in the network's byte order.

@@ -39,8 +39,8 @@ pub(super) fn diff_with(old: &Table, new: &Table, dirty: &BTreeSet<Name>) -> Tra
     for name in old_sets.keys().filter(|name| !new_sets.contains_key(*name) || reshaped.contains(name)) {
         changes.push(Change::DeleteSet(name.clone()));
     }
-    for name in old.chains.keys().filter(|name| !new.chains.contains_key(*name) || rehooked(name)) {
-        changes.push(Change::DeleteChain(name.clone()));
+    for (name, chain) in old.chains.iter().filter(|(name, _)| !new.chains.contains_key(*name) || rehooked(name)) {
+        changes.push(Change::DeleteChain(name.clone(), chain.hook));
     }
     // Sets before maps and base chains last, as the text has them, so that listings of both have one order.
     for map in [false, true] {

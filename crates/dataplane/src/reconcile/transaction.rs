@@ -1,7 +1,9 @@
 //! What is done to the kernel in one step. In: programs. Out: an ordered list of changes that the kernel takes whole or
 //! not at all.
 
-use crate::nft::{Element, Hook, KeyType, Name, Rule, Table, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::nft::{Chain, Element, Hook, KeyType, Map, Name, Rule, Set, Table, Verdict};
 
 /// Changes to one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub enum Change {
     DeleteSet(Name),
     /// Creates an empty chain.
     CreateChain(Name, Option<Hook>),
-    /// Deletes an empty chain.
-    DeleteChain(Name),
+    /// Deletes an empty chain, which had this hook.
+    DeleteChain(Name, Option<Hook>),
     /// Deletes a chain's rules.
     FlushChain(Name),
     /// Appends a rule to a chain.
@@ -82,9 +84,69 @@ impl Transaction {
         Self { table, changes: vec![Change::CreateTable, Change::DeleteTable] }
     }
 
+    /// Does to a program what the kernel does to its table.
+    pub fn apply_to(&self, table: &mut Table) {
+        for change in &self.changes {
+            change.apply_to(table);
+        }
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+}
+
+impl Change {
+    fn apply_to(&self, table: &mut Table) {
+        match self {
+            Self::CreateTable => {}
+            Self::DeleteTable => *table = Table::new(table.name.clone()),
+            Self::CreateSet(SetShape { name, key, interval, map: false }) => {
+                table.sets.insert(name.clone(), Set { key: key.clone(), interval: *interval, elements: BTreeSet::new() });
+            }
+            Self::CreateSet(SetShape { name, key, interval, map: true }) => {
+                table.maps.insert(name.clone(), Map { key: key.clone(), interval: *interval, elements: BTreeMap::new() });
+            }
+            Self::DeleteSet(name) => {
+                table.sets.remove(name);
+                table.maps.remove(name);
+            }
+            Self::CreateChain(name, hook) => {
+                table.chains.insert(name.clone(), Chain { hook: *hook, rules: Vec::new() });
+            }
+            Self::DeleteChain(name, _) => {
+                table.chains.remove(name);
+            }
+            Self::FlushChain(name) => {
+                if let Some(chain) = table.chains.get_mut(name) {
+                    chain.rules.clear();
+                }
+            }
+            Self::AddRule(name, rule) => {
+                if let Some(chain) = table.chains.get_mut(name) {
+                    chain.rules.push(rule.clone());
+                }
+            }
+            Self::AddElements(shape, members) => {
+                for member in members {
+                    if let (Some(map), Some(verdict)) = (table.maps.get_mut(&shape.name), &member.verdict) {
+                        map.elements.insert(member.key.clone(), verdict.clone());
+                    } else if let Some(set) = table.sets.get_mut(&shape.name) {
+                        set.elements.insert(member.key.clone());
+                    }
+                }
+            }
+            Self::DeleteElements(shape, members) => {
+                for member in members {
+                    if let Some(map) = table.maps.get_mut(&shape.name) {
+                        map.elements.remove(&member.key);
+                    } else if let Some(set) = table.sets.get_mut(&shape.name) {
+                        set.elements.remove(&member.key);
+                    }
+                }
+            }
+        }
     }
 }

@@ -42,7 +42,12 @@ fn same(table: &Table) -> Result<(), String> {
     })
     .map_err(|error| format!("{error}\n{source}"))?;
     let (by_netlink, by_netlink_json) = inside(|| {
-        Nftables::open().unwrap().load(table).map_err(|error| error.to_string())?;
+        let mut nft = Nftables::open().unwrap();
+        nft.load(table).map_err(|error| error.to_string())?;
+        let read = nft.read(&table.name).map_err(|error| error.to_string())?.ok_or("nothing to read")?;
+        if !read.is(table) {
+            return Err(format!("read back differs: {:?} {} \n{}", read.foreign_rules, read.foreign, text::render(&read.table)));
+        }
         Ok::<_, String>((list(), list_json()))
     })
     .map_err(|error| format!("{error}\n{source}"))?;

@@ -7,9 +7,11 @@
     reason = "tests: a broken expectation is a failed test"
 )]
 
+mod faults;
 mod forms;
 mod namespace;
 mod programs;
+mod updates;
 
 use libtest_mimic::Arguments;
 
@@ -17,8 +19,8 @@ fn main() {
     let arguments = Arguments::from_args();
     let able = namespace::enter();
     let mut trials = Vec::new();
-    for (name, test) in forms::TESTS {
-        trials.push(namespace::trial(name, *test, &able));
+    for (name, test) in [forms::TESTS, updates::TESTS, faults::TESTS].concat() {
+        trials.push(namespace::trial(name, test, &able));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -36,6 +36,11 @@ impl Encoded {
         encoded
     }
 
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.writer.len()
+    }
+
     /// The bytes of one message.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.writer.bytes().get(range).unwrap_or(&[])
@@ -70,7 +75,7 @@ impl Encoded {
                     base(w, *hook);
                 }
             }),
-            Change::DeleteChain(name) => self.message(index, uapi::NFT_MSG_DELCHAIN, 0, |w| {
+            Change::DeleteChain(name, _) => self.message(index, uapi::NFT_MSG_DELCHAIN, 0, |w| {
                 w.text(uapi::NFTA_CHAIN_TABLE, table);
                 w.text(uapi::NFTA_CHAIN_NAME, name);
             }),

@@ -98,7 +98,8 @@ impl Expressions<'_> {
                 self.expression("numgen", |w| {
                     w.number(uapi::NFTA_NG_DREG, uapi::NFT_REG_1);
                     w.number(uapi::NFTA_NG_MODULUS, random.one_in);
-                    w.number(uapi::NFTA_NG_TYPE, uapi::NFT_NG_RANDOM);
+                        w.number(uapi::NFTA_NG_TYPE, uapi::NFT_NG_RANDOM);
+                    w.number(uapi::NFTA_NG_OFFSET, 0);
                 });
                 self.compare(uapi::NFT_CMP_EQ, &[0; 4]);
             }
@@ -196,9 +197,7 @@ impl Expressions<'_> {
             if verdicts {
                 w.number(uapi::NFTA_LOOKUP_DREG, uapi::NFT_REG_VERDICT);
             }
-            if negated {
-                w.number(uapi::NFTA_LOOKUP_FLAGS, uapi::NFT_LOOKUP_F_INV);
-            }
+            w.number(uapi::NFTA_LOOKUP_FLAGS, if negated { uapi::NFT_LOOKUP_F_INV } else { 0 });
         });
     }
 

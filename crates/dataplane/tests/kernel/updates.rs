@@ -1,0 +1,152 @@
+//! Updates: the kernel after a difference is the kernel after a load, over many steps.
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use ringfence_dataplane::{
+    netlink::Nftables,
+    nft::{Chain, HookPoint, Table, Value, Verdict},
+    reconcile::{Keeper, Ownership, Transaction, diff},
+    text,
+};
+
+use crate::{
+    Tests,
+    forms::equal,
+    namespace::{inside, list, nft},
+    programs::{self, any_table, everything},
+};
+
+pub(crate) const TESTS: Tests = &[
+    ("updates::any_two_programs", any_two_programs),
+    ("updates::many_steps", many_steps),
+    ("updates::a_difference_is_minimal", a_difference_is_minimal),
+    ("updates::removal_leaves_nothing", removal_leaves_nothing),
+    ("updates::refused_updates_change_nothing", refused_updates_change_nothing),
+    ("updates::other_tables_stay", other_tables_stay),
+];
+
+/// The listing with its objects sorted: the kernel lists them in the order in which they came.
+pub(crate) fn sorted() -> String {
+    let listing = list();
+    let mut blocks: Vec<&str> = listing.split("\n\n").collect();
+    if let Some(first) = blocks.first_mut() {
+        *first = first.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    let mut blocks: Vec<String> = blocks.into_iter().map(|block| block.trim_end_matches("}\n").trim_end().to_owned()).collect();
+    blocks.sort();
+    blocks.join("\n")
+}
+
+fn loaded(table: &Table) -> String {
+    inside(|| {
+        Nftables::open().unwrap().load(table).unwrap();
+        sorted()
+    })
+}
+
+fn any_two_programs() {
+    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&(any_table("t"), any_table("t")), |(old, new)| {
+            let mut model = old.clone();
+            diff(&old, &new).apply_to(&mut model);
+            prop_assert_eq!(&model, &new);
+            let updated = inside(|| {
+                let mut nft = Nftables::open().unwrap();
+                nft.load(&old).unwrap();
+                nft.apply(&diff(&old, &new)).map_err(|error| format!("{error}\n{}", text::render(&old)))?;
+                Ok::<_, String>(sorted())
+            })
+            .map_err(TestCaseError::fail)?;
+            equal("an update and a load", &updated, &loaded(&new)).map_err(TestCaseError::fail)
+        })
+        .unwrap();
+}
+
+fn many_steps() {
+    let mut runner = TestRunner::new(Config { cases: 8, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&prop::collection::vec(any_table("t"), 6), |tables| {
+            inside(|| {
+                let mut keeper = Keeper::open("t", Ownership::Shared).unwrap();
+                keeper.adopt().unwrap();
+                for table in &tables {
+                    keeper.set(table.clone()).map_err(|error| error.to_string())?;
+                    // The same once more is nothing.
+                    keeper.set(table.clone()).map_err(|error| error.to_string())?;
+                    equal("an update and a load", &sorted(), &loaded(table))?;
+                }
+                Ok::<_, String>(())
+            })
+            .map_err(TestCaseError::fail)
+        })
+        .unwrap();
+}
+
+fn a_difference_is_minimal() {
+    let old = everything("t");
+    assert!(diff(&old, &old).is_empty());
+    let mut new = old.clone();
+    new.sets.get_mut("s4").unwrap().elements.insert(vec![programs::ip(77)]);
+    new.sets.get_mut("s4").unwrap().elements.remove(&vec![programs::ip(1)]);
+    assert_eq!(diff(&old, &new).changes.len(), 2);
+    let mut nft_ = Nftables::open().unwrap();
+    nft_.load(&old).unwrap();
+    nft_.apply(&diff(&old, &new)).unwrap();
+    let listed = nft(&["list", "set", "inet", "t", "s4"], "").unwrap();
+    assert!(listed.contains("10.0.0.77") && !listed.contains("10.0.0.1,"), "{listed}");
+}
+
+fn removal_leaves_nothing() {
+    let mut keeper = Keeper::open("t", Ownership::Shared).unwrap();
+    keeper.set(everything("t")).unwrap();
+    assert!(list().contains("table inet t"));
+    keeper.remove().unwrap();
+    keeper.remove().unwrap();
+    assert_eq!(list(), "");
+    Nftables::open().unwrap().apply(&Transaction::remove("t".into())).unwrap();
+    assert_eq!(list(), "");
+}
+
+fn refused_updates_change_nothing() {
+    let mut keeper = Keeper::open("t", Ownership::Shared).unwrap();
+    keeper.set(everything("t")).unwrap();
+    let before = sorted();
+    let mut deep = everything("t");
+    for level in 0..20 {
+        let rules = vec![programs::rule(vec![programs_jump(level + 1)])];
+        deep.chains.insert(format!("deep_{level}").into(), Chain { hook: None, rules });
+    }
+    deep.chains.insert("deep_20".into(), Chain::default());
+    deep.chains.insert(
+        "top".into(),
+        Chain { hook: programs::hook(HookPoint::Input), rules: vec![programs::rule(vec![programs_jump(0)])] },
+    );
+    let error = keeper.set(deep.clone()).unwrap_err().to_string();
+    assert!(error.contains("deep"), "{error}");
+    // The kernel itself says the same of what the check refuses.
+    let error = Nftables::open().unwrap().apply(&diff(&everything("t"), &deep)).unwrap_err().to_string();
+    assert!(error.contains("more than 16 deep"), "{error}");
+    // A refusal names the object.
+    let mut bad = everything("t");
+    bad.sets.get_mut("i4").unwrap().elements.insert(vec![Value::Ipv4([10, 1, 1, 1].into())]);
+    let error = Nftables::open().unwrap().apply(&diff(&everything("t"), &bad)).unwrap_err().to_string();
+    assert!(error.contains("`i4`") && error.contains("overlaps"), "{error}");
+    assert_eq!(sorted(), before);
+}
+
+fn programs_jump(level: usize) -> ringfence_dataplane::nft::Statement {
+    ringfence_dataplane::nft::Statement::Verdict(Verdict::Jump(format!("deep_{level}").into()))
+}
+
+fn other_tables_stay() {
+    nft(&["-f", "-"], "table ip other { chain c { type filter hook input priority 0; counter; }; }\ntable inet t2 { set s { type ipv4_addr; elements = { 1.1.1.1 }; }; }").unwrap();
+    let before = list();
+    let mut keeper = Keeper::open("t", Ownership::Shared).unwrap();
+    keeper.set(everything("t")).unwrap();
+    keeper.set(Table::new("t")).unwrap();
+    keeper.remove().unwrap();
+    assert_eq!(list(), before);
+}
