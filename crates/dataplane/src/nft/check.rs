@@ -225,6 +225,8 @@ struct Known {
     protocol: Option<u8>,
     /// Whether a statement of its own tested the protocol.
     tested: bool,
+    /// Ports that were compared with one value, and whether for being another.
+    ports: Vec<(Field, bool)>,
 }
 
 /// Protocols with ports at the start of their headers: TCP, UDP, DCCP, SCTP, UDP-Lite.
@@ -283,6 +285,16 @@ fn check_statement(
                 return Err(wrong(place, "the value is not of the field's type"));
             }
             range(place, value, true)?;
+            if matches!(value, Value::Port(_)) {
+                // `nft` 1.0.6 makes one comparison of both, which is wrong if negated and which it cannot list well.
+                if known.ports.iter().any(|(other, sign)| other != field && sign == negated) {
+                    return Err(wrong(
+                        place,
+                        "both ports are compared with one value each; look both up in a set",
+                    ));
+                }
+                known.ports.push((*field, *negated));
+            }
             if let (Field::Protocol, Value::Protocol(protocol)) = (field, value) {
                 if known.protocol.is_some() {
                     return Err(wrong(place, "the protocol is tested twice"));

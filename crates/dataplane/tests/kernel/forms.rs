@@ -23,7 +23,7 @@ fn every_statement() {
 }
 
 fn any_program() {
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     runner
         .run(&programs::any_table("forms"), |table| inside(|| same(&table)).map_err(TestCaseError::fail))
         .unwrap();

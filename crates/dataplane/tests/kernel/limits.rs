@@ -111,6 +111,8 @@ fn beyond_is_refused_with_the_reason() {
     let v4 = |first: u8, last: u8| Value::Ipv4Range([10, 0, 0, first].into(), [10, 0, 0, last].into());
     let boxed = |first: u8, last: u8, low: u16, high: u16| vec![v4(first, last), Value::PortRange(low, high)];
     let both = vec![is(Field::Source(V4), ip(1)), is(Field::Source(V6), Value::Ipv6(1u128.into()))];
+    let port = |field| Statement::Is { field, value: Value::Port(5), negated: true };
+    let ports = vec![port(Field::DestinationPort), Statement::Counter, port(Field::SourcePort)];
     let mut same_name = named("twice");
     same_name
         .maps
@@ -145,6 +147,7 @@ fn beyond_is_refused_with_the_reason() {
         (one(rule(vec![Statement::Reject(Reject::TcpReset)])), "only TCP has resets"),
         (one(rule(vec![Statement::Masquerade])), "may not run at the hook"),
         (one(rule(vec![Statement::Limit { rate: 1, burst: 0 }])), "at least 1"),
+        (one(rule(ports)), "both ports"),
         (same_name, "one space"),
         (kinds, "looks for `inet_service`"),
     ];

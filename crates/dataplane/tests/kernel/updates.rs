@@ -54,7 +54,7 @@ fn loaded(table: &Table) -> String {
 }
 
 fn any_two_programs() {
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     runner
         .run(&(any_table("t"), any_table("t")), |(old, new)| {
             let mut model = old.clone();
