@@ -2,6 +2,7 @@
 //! and what the kernel did with each.
 
 mod build;
+pub mod control;
 pub mod dns;
 pub mod exec;
 pub mod lab;

@@ -31,7 +31,8 @@ pub(crate) const TESTS: Tests = &[
 pub(crate) fn sorted() -> String {
     let listing = list();
     let body = listing.split_once('\n').map_or("", |(_, body)| body);
-    let mut blocks: Vec<String> = body.strip_suffix("}\n").unwrap_or(body).split("\n\n").map(sort_elements).collect();
+    let mut blocks: Vec<String> =
+        body.strip_suffix("}\n").unwrap_or(body).split("\n\n").map(sort_elements).collect();
     blocks.sort();
     blocks.join("\n\n")
 }

@@ -138,8 +138,11 @@ impl Listeners {
 
     /// Notes which listeners of a namespace use its raw SCTP sockets. Returns whether it needs them and has none.
     fn claim_sctp(&self, inode: u64, listeners: &[&Listener]) -> bool {
-        let ids: BTreeSet<u32> =
-            listeners.iter().filter(|listener| listener.protocol == Protocol::Sctp).map(|listener| listener.id).collect();
+        let ids: BTreeSet<u32> = listeners
+            .iter()
+            .filter(|listener| listener.protocol == Protocol::Sctp)
+            .map(|listener| listener.id)
+            .collect();
         if ids.is_empty() {
             return false;
         }
@@ -195,7 +198,8 @@ fn open(inode: u64, listeners: &[&Listener], needs_sctp: bool) -> Result<Vec<Ope
                 Opened::Tcp { socket, answerer, name: listener.name.as_str().into() }
             }
             Protocol::Udp => {
-                let socket = Datagrams::udp_listener(address, port).map_err(|error| refused(listener, error))?;
+                let socket =
+                    Datagrams::udp_listener(address, port).map_err(|error| refused(listener, error))?;
                 Opened::Udp { socket, answerer }
             }
             Protocol::Sctp => Opened::SctpPort { inode, address, answerer },

@@ -115,7 +115,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(commands: Receiver<Command>, wake: Arc<EventFd>, ledger: Arc<Ledger>) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        commands: Receiver<Command>,
+        wake: Arc<EventFd>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -167,7 +171,9 @@ impl Server {
             match self.commands.try_recv() {
                 Ok(Command::Add(opened)) => opened.into_iter().for_each(|opened| self.add(opened)),
                 Ok(Command::Close(id)) => self.close(id),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return std::ops::ControlFlow::Break(()),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                    return std::ops::ControlFlow::Break(());
+                }
                 Err(TryRecvError::Empty) => return std::ops::ControlFlow::Continue(()),
             }
         }
@@ -249,7 +255,9 @@ impl Server {
         match (&stream.socket).read(&mut room) {
             Ok(0) => open = false,
             Ok(length) => stream.incoming.push(room.get(..length).unwrap_or_default()),
-            Err(error) => open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted,
+            Err(error) => {
+                open = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            }
         }
         let mut pushes = Vec::new();
         while !stream.last {
@@ -313,7 +321,8 @@ impl Server {
         let Some(Slot::Sctp { inode, socket }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
-        let response = self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
+        let response =
+            self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
         let Some(response) = response else { return true };
         if let Some(packet) = &response.packet {
             // As for UDP: what is not sent does not arrive.

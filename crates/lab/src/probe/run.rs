@@ -136,7 +136,9 @@ impl Prober {
                     *place = if known { *place } else { outcome };
                 }
             }
-            let undecided = |number: &Number| outcomes.get(*number).is_some_and(|outcome| asks_again(*outcome, probes, *number));
+            let undecided = |number: &Number| {
+                outcomes.get(*number).is_some_and(|outcome| asks_again(*outcome, probes, *number))
+            };
             open.retain(undecided);
         }
         Ok(outcomes)
@@ -171,7 +173,12 @@ impl Prober {
     }
 
     /// What one thread does in a round.
-    fn ask(&self, share: Vec<Work<'_>>, patience: Duration, sockets: usize) -> Result<Vec<(Number, Outcome)>, ProbeError> {
+    fn ask(
+        &self,
+        share: Vec<Work<'_>>,
+        patience: Duration,
+        sockets: usize,
+    ) -> Result<Vec<(Number, Outcome)>, ProbeError> {
         let mut flight = Flight::new(&self.ports)?;
         let mut settled = Vec::new();
         for (namespace, probes) in share {
@@ -201,7 +208,9 @@ fn wait(flight: &mut Flight<'_>) -> Result<(), Errno> {
 
 /// Whether another round may know more: after silence, and after a handshake that nobody spoke on.
 fn asks_again(outcome: Outcome, probes: &[Probe], number: Number) -> bool {
-    let speaks = probes.get(number).is_some_and(|probe| ringfence_model::port::Protocol::WITH_PORTS.contains(&probe.protocol));
+    let speaks = probes
+        .get(number)
+        .is_some_and(|probe| ringfence_model::port::Protocol::WITH_PORTS.contains(&probe.protocol));
     match outcome {
         Outcome::Silent => true,
         Outcome::Answered { by } => by.is_none() && speaks,
@@ -225,7 +234,8 @@ fn share(mut work: Vec<Work<'_>>, workers: usize) -> Vec<Vec<Work<'_>>> {
 
 /// How many probes may have sockets now: each that connects costs one more at the listener.
 fn free_sockets() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
+    let limit = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
     let used = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     limit.saturating_sub(used).saturating_sub(SPARE_FILES) / 2
 }
