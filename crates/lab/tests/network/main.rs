@@ -15,8 +15,7 @@ use ringfence_lab::namespace;
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let root = nix::unistd::geteuid().is_root();
-    let mut trials =
-        Vec::from_iter([namespaces::trials(), pods::trials(), services::trials()].into_iter().flatten());
+    let mut trials = Vec::from_iter([namespaces::trials(), pods::trials(), services::trials()].into_iter().flatten());
     if root {
         trials.extend(user::trials());
     }

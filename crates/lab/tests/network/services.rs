@@ -140,9 +140,7 @@ fn what_has_no_backend_refuses() -> Outcome {
     for family in Family::BOTH {
         for (name, port) in [("none", 80), ("web", 81), ("api", 444)] {
             let to = address(&lab, name, family)?;
-            for place in
-                [pod(&lab, "shop/client", family)?.0, pod(&lab, "shop/web-3", family)?.0, lab.outside()]
-            {
+            for place in [pod(&lab, "shop/client", family)?.0, pod(&lab, "shop/web-3", family)?.0, lab.outside()] {
                 let start = Instant::now();
                 let error = call(place, to, port).err().ok_or("it answered")?;
                 let refused = error.message().unwrap_or_default().contains("refused");
@@ -192,10 +190,7 @@ spec: {selector: {app: another}, ports: [{port: 80, targetPort: 9000}]}
     let what = lab.update(plan::replan(&changed, &options, &before)?)?;
     assert!(start.elapsed() < Duration::from_millis(500));
     let names = |keys: &[plan::PodKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    assert_eq!(
-        (names(&what.added), names(&what.removed)),
-        ("shop/another".to_owned(), "shop/web-2".to_owned())
-    );
+    assert_eq!((names(&what.added), names(&what.removed)), ("shop/another".to_owned(), "shop/web-2".to_owned()));
 
     assert_eq!(address(&lab, "web", Family::V4)?, web, "a Service keeps its address");
     let left: BTreeSet<String> = ["web-1", "web-3"].map(str::to_owned).into();
