@@ -151,7 +151,9 @@ impl Server {
             };
             if ready == 0 {
                 // Who has given up waiting is not there to be told.
-                self.awaiting.drain(..).for_each(|told| drop(told.send(())));
+                for told in self.awaiting.drain(..) {
+                    let _ = told.send(());
+                }
             }
             for event in events.iter().take(ready) {
                 if event.data() == WAKE {
