@@ -8,6 +8,7 @@ pub mod exec;
 pub mod lab;
 pub mod link;
 pub mod listen;
+pub mod matrix;
 pub mod namespace;
 pub mod plan;
 pub mod probe;
