@@ -91,7 +91,9 @@ impl<J: Judge> Judge for Packets<'_, J> {
             return verdict;
         }
         let plain = Flow { request: None, ..flow.clone() };
-        let undecided = |why: &str| drop(self.undecided.borrow_mut().insert(why.to_owned()));
+        let undecided = |why: &str| {
+            self.undecided.borrow_mut().insert(why.to_owned());
+        };
         if self.judge.verdict(&plain).outcome == Outcome::AllowIf {
             undecided("it depends on what a proxy would see, and the lab has none: the port is closed");
             return verdict;
