@@ -73,8 +73,7 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
 
     let cluster = running.lab().cluster();
     let checked = file.as_ref().map(|file| {
-        let report =
-            on_packets::run(&file.matrix, cluster, &running.judge(), namespace, &outcomes.tried);
+        let report = on_packets::run(&file.matrix, cluster, &running.judge(), namespace, &outcomes.tried);
         Checked::new(file, report, cluster)
     });
     let faulty = checked.as_ref().is_some_and(|checked| checked.show_problems(context));
@@ -134,7 +133,9 @@ pub(crate) fn settings(build: BuildArgs, matrix: Option<&Matrix>) -> Settings {
     let rows = matrix.iter().flat_map(|matrix| &matrix.tables).flat_map(|table| &table.rows);
     let cases: Vec<_> = rows.filter_map(|row| row.case.as_ref().ok()).collect();
     let ends = || cases.iter().flat_map(|case| [&case.from, &case.to]).map(|end| end.trim());
-    let is_name = |end: &&str| end.contains('.') && !end.contains(['/', ':']) && end.parse::<std::net::IpAddr>().is_err();
+    let is_name = |end: &&str| {
+        end.contains('.') && !end.contains(['/', ':']) && end.parse::<std::net::IpAddr>().is_err()
+    };
     Settings {
         plan: plan::Options {
             nodes: build.nodes.map(usize::from),

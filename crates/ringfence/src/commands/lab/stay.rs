@@ -98,10 +98,7 @@ impl Staying<'_> {
         self.board.show(running.lab());
         let applied = start.elapsed();
         let (came, went) = (changed.added.len(), changed.removed.len());
-        self.progress.say(&format!(
-            "applied in {} ms: {came} pods came, {went} went",
-            applied.as_millis()
-        ));
+        self.progress.say(&format!("applied in {} ms: {came} pods came, {went} went", applied.as_millis()));
         let trials = running.trials(&running.scope());
         let outcomes = running.run(trials, &|at| self.progress.tell(at)).map_err(failure)?;
         self.progress.finish();

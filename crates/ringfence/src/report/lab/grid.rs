@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use ringfence_lab::trial::{Kernel, Tried};
-use ringfence_model::port::Protocol;
+use ringfence_lab::trial::{Kernel, Target, Trial, Tried};
+use ringfence_model::{flow::Endpoint, port::Protocol};
 
 use super::ends::Ends;
 
@@ -136,7 +136,7 @@ impl Grid {
     /// Of everything that was tried.
     pub(super) fn of(tried: &[Tried], ends: &Ends<'_>) -> Self {
         let mut cells: BTreeMap<(usize, usize), Cell> = BTreeMap::new();
-        for one in tried {
+        for one in tried.iter().filter(|one| !is_hairpin(one)) {
             if let (Some(from), Some(to)) = (ends.source(one), ends.target(one)) {
                 cells.entry((from, to)).or_default().add(one);
             }
@@ -199,6 +199,12 @@ impl Grid {
         }
         joined
     }
+}
+
+/// Whether a Service, by chance, sent a pod back to itself, which always works and says nothing.
+fn is_hairpin(tried: &Tried) -> bool {
+    let Trial { from, to: Target::Service { .. }, .. } = &tried.trial else { return false };
+    matches!(&tried.kernel, Kernel::Allowed(Some(pod)) if *from == Endpoint::Pod(*pod))
 }
 
 /// `TCP 80,443`, `ICMP echo`: ports in pieces, one a protocol.
