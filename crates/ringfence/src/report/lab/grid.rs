@@ -8,6 +8,9 @@ use ringfence_model::{flow::Endpoint, port::Protocol};
 
 use super::ends::Ends;
 
+/// A protocol and a port of it.
+type Port = (Protocol, u16);
+
 /// What became of the packets to one port, whatever the family and the replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -176,7 +179,7 @@ impl Grid {
 
     /// Who gets in where: sources that get in on the same ports together, those who get in on every port first.
     pub(super) fn ways(&self, to: usize) -> Vec<Way> {
-        let mut ways: BTreeMap<(Option<(Protocol, u16)>, bool), Vec<usize>> = BTreeMap::new();
+        let mut ways: BTreeMap<(Option<Port>, bool), Vec<usize>> = BTreeMap::new();
         for (from, _, cell) in self.cells().filter(|(_, at, cell)| *at == to && cell.is_open()) {
             if cell.ports.values().all(|tally| tally.allowed > 0) && cell.ports.len() > 1 {
                 let partly = cell.ports.values().any(|tally| tally.denied > 0);
