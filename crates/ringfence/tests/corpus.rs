@@ -179,6 +179,10 @@ fn judge(
             let place = format!("{name}:{}: {judge}:", row.line);
             let judged = match finding {
                 Finding::Judged(judged) => judged,
+                Finding::Undecided { why, .. } => {
+                    let _ = writeln!(failures, "{place} {why}");
+                    continue;
+                }
                 Finding::Unreadable(problem) => {
                     let help = problem.help.as_deref().unwrap_or_default();
                     let _ = writeln!(failures, "{place} {} {help}", problem.message);

@@ -8,7 +8,7 @@ use std::{
     os::fd::AsFd,
     sync::{
         Arc,
-        mpsc::{Receiver, TryRecvError},
+        mpsc::{Receiver, Sender, TryRecvError},
     },
     thread,
     time::{Duration, Instant},
@@ -62,6 +62,8 @@ pub(crate) enum Opened {
 pub(crate) enum Command {
     Add(Vec<Opened>),
     Close(u32),
+    /// Asks to be told when nothing that has come waits to be served.
+    Await(Sender<()>),
     Stop,
 }
 
@@ -110,12 +112,17 @@ pub(crate) struct Server {
     pushes: BTreeMap<(Instant, u64), Push>,
     /// Held connections that have asked for pushes: they ask again until they hear one.
     pushing: BTreeSet<u32>,
+    awaiting: Vec<Sender<()>>,
     numbers: u64,
     buffers: Buffers,
 }
 
 impl Server {
-    pub(crate) fn new(commands: Receiver<Command>, wake: Arc<EventFd>, ledger: Arc<Ledger>) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        commands: Receiver<Command>,
+        wake: Arc<EventFd>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -127,6 +134,7 @@ impl Server {
             sctp: BTreeMap::new(),
             pushes: BTreeMap::new(),
             pushing: BTreeSet::new(),
+            awaiting: Vec::new(),
             numbers: 0,
             buffers: Buffers::new(),
         })
@@ -141,6 +149,12 @@ impl Server {
                 Err(Errno::EINTR) => 0,
                 Err(_) => return,
             };
+            if ready == 0 {
+                // Who has given up waiting is not there to be told.
+                for told in self.awaiting.drain(..) {
+                    let _ = told.send(());
+                }
+            }
             for event in events.iter().take(ready) {
                 if event.data() == WAKE {
                     if self.obey().is_break() {
@@ -155,6 +169,9 @@ impl Server {
     }
 
     fn until_next_push(&self) -> EpollTimeout {
+        if !self.awaiting.is_empty() {
+            return EpollTimeout::ZERO;
+        }
         let Some(((due, _), _)) = self.pushes.first_key_value() else { return EpollTimeout::NONE };
         let micros = due.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
         EpollTimeout::from(u16::try_from(micros).unwrap_or(u16::MAX))
@@ -167,7 +184,10 @@ impl Server {
             match self.commands.try_recv() {
                 Ok(Command::Add(opened)) => opened.into_iter().for_each(|opened| self.add(opened)),
                 Ok(Command::Close(id)) => self.close(id),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return std::ops::ControlFlow::Break(()),
+                Ok(Command::Await(told)) => self.awaiting.push(told),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                    return std::ops::ControlFlow::Break(());
+                }
                 Err(TryRecvError::Empty) => return std::ops::ControlFlow::Continue(()),
             }
         }
@@ -249,7 +269,9 @@ impl Server {
         match (&stream.socket).read(&mut room) {
             Ok(0) => open = false,
             Ok(length) => stream.incoming.push(room.get(..length).unwrap_or_default()),
-            Err(error) => open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted,
+            Err(error) => {
+                open = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            }
         }
         let mut pushes = Vec::new();
         while !stream.last {
@@ -313,7 +335,8 @@ impl Server {
         let Some(Slot::Sctp { inode, socket }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
-        let response = self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
+        let response =
+            self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
         let Some(response) = response else { return true };
         if let Some(packet) = &response.packet {
             // As for UDP: what is not sent does not arrive.

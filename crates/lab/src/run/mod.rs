@@ -62,6 +62,9 @@ pub enum RunError {
     /// A namespace cannot be entered.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// The kernel lacks what every program needs.
+    #[error("this kernel cannot enforce policies: {0}")]
+    Kernel(String),
     /// A node's log cannot be read.
     #[error("the log of node `{node}` cannot be read: {cause}")]
     Log {
@@ -116,8 +119,6 @@ pub struct Running {
     compiled: Compiled,
     /// With audit policies enforced, if there are any.
     audited: Option<Compiled>,
-    /// How often the policies have changed, from 1.
-    epoch: u32,
     lab: Lab,
     listeners: Listeners,
     listening: BTreeSet<(u64, Protocol, u16)>,
@@ -144,7 +145,6 @@ impl Running {
         let audited = audited(lab.cluster());
         let mut running = Self {
             audited,
-            epoch: 1,
             prober: Prober::new(settings.probes.clone()),
             settings,
             compiled,
