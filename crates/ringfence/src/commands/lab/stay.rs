@@ -95,16 +95,13 @@ impl Staying<'_> {
                 return Ok(());
             }
         };
-        let changed = running.update(loaded.compiled.cluster()).map_err(failure)?;
+        let changed = running.update(loaded.compiled.cluster()).map_err(|error| failure(&error))?;
         self.board.show(running.lab());
         let applied = start.elapsed();
         let (came, went) = (changed.added.len(), changed.removed.len());
-        self.progress.say(&format!(
-            "applied in {} ms: {came} pods came, {went} went",
-            applied.as_millis()
-        ));
+        self.progress.say(&format!("applied in {} ms: {came} pods came, {went} went", applied.as_millis()));
         let trials = running.trials(&running.scope());
-        let outcomes = running.run(trials, &|at| self.progress.tell(at)).map_err(failure)?;
+        let outcomes = running.run(trials, &|at| self.progress.tell(at)).map_err(|error| failure(&error))?;
         self.progress.finish();
         let now = Found::of(&outcomes, running.lab().cluster());
         let changes = now.since(&self.found);
