@@ -75,7 +75,8 @@ impl Directory {
                 Ok(_) => pids.push(pid),
                 // Nobody listens: the lab is gone, without having had the time to tidy up.
                 Err(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
-                    drop(fs::remove_file(&path))
+                    // Another process may have removed it meanwhile.
+                    let _ = fs::remove_file(&path);
                 }
                 Err(_) => {}
             }
