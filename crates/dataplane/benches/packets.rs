@@ -5,6 +5,12 @@
 //! Rounds of all contenders take turns, which is why this is no criterion bench: two measurements one after the other
 //! differ by more on a shared machine than what is measured. Everything happens in network namespaces of this process.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench ends by panicking"
+)]
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
 
 mod support;

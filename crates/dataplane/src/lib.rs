@@ -6,6 +6,7 @@ pub mod features;
 pub mod interpret;
 pub mod judge;
 pub mod netlink;
+pub mod nflog;
 pub mod nft;
 pub mod prefix;
 pub mod reconcile;

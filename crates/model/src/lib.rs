@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod flow;
 pub mod label;
 pub mod network_policy;
+pub mod observed;
 pub mod origin;
 pub mod port;
 pub mod profile;

@@ -217,14 +217,15 @@ pub(super) fn errno(error: &io::Error) -> Option<Errno> {
 }
 
 /// Whether the same may work a moment later.
-fn transient(errno: Errno) -> bool {
+pub(super) fn transient(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM | Errno::EBUSY | Errno::ERESTART
     )
 }
 
-fn pause(attempt: u32) {
+/// Waits, longer every time.
+pub(super) fn pause(attempt: u32) {
     thread::sleep(Duration::from_millis(1 << attempt));
 }
 

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{
     Error, Nftables, Wire, decode,
     encode::{element::key_bytes, hook_number, key_number},
-    kernel::{acknowledged, errno},
+    kernel::{acknowledged, errno, pause, transient},
     uapi,
     wire::{Attributes, Messages, Writer},
 };
@@ -50,13 +50,16 @@ impl<W: Wire> Nftables<W> {
     /// # Errors
     /// [`Error::Read`], [`Error::Unquiet`], [`Error::Socket`].
     pub fn read(&mut self, name: &str) -> Result<Option<ReadBack>, Error> {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let generation = self.generation()?;
             match self.read_once(name, generation) {
                 Ok(read) if self.generation()? == generation => return Ok(read),
-                Ok(_) | Err(Error::Read(Errno::EINTR | Errno::ENOENT | Errno::ENOBUFS | Errno::EAGAIN)) => {}
+                // Something went while it was read.
+                Ok(_) | Err(Error::Read(Errno::ENOENT)) => {}
+                Err(Error::Read(number)) if transient(number) => {}
                 Err(error) => return Err(error),
             }
+            pause(attempt.min(4));
         }
         Err(Error::Unquiet(TRIES))
     }
@@ -66,9 +69,12 @@ impl<W: Wire> Nftables<W> {
     /// # Errors
     /// [`Error::Read`], [`Error::Socket`].
     pub fn generation(&mut self) -> Result<u32, Error> {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let answers = match self.ask(uapi::NFT_MSG_GETGEN, false, |_| {}) {
-                Err(Error::Read(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS)) => continue,
+                Err(Error::Read(number)) if transient(number) => {
+                    pause(attempt.min(4));
+                    continue;
+                }
                 answers => answers?,
             };
             if let Some((_, body)) = answers.first() {
@@ -321,7 +327,7 @@ fn attributes(body: &[u8]) -> Attributes<'_> {
 
 fn failed(error: io::Error) -> Error {
     match errno(&error) {
-        Some(number @ (Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR)) => Error::Read(number),
+        Some(number) if transient(number) => Error::Read(number),
         _ => Error::Socket(error),
     }
 }

@@ -27,16 +27,22 @@ pub(crate) const TESTS: Tests = &[
     ("updates::other_tables_stay", other_tables_stay),
 ];
 
-/// The listing with its objects sorted: the kernel lists them in the order in which they came.
+/// The listing with its objects and their elements sorted: the kernel lists them in the order in which they came.
 pub(crate) fn sorted() -> String {
     let listing = list();
-    let mut blocks: Vec<&str> = listing.split("\n\n").collect();
-    if let Some(first) = blocks.first_mut() {
-        *first = first.split_once('\n').map_or("", |(_, rest)| rest);
-    }
-    let mut blocks: Vec<String> = blocks.into_iter().map(|block| block.trim_end_matches("}\n").trim_end().to_owned()).collect();
+    let body = listing.split_once('\n').map_or("", |(_, body)| body);
+    let mut blocks: Vec<String> = body.strip_suffix("}\n").unwrap_or(body).split("\n\n").map(sort_elements).collect();
     blocks.sort();
-    blocks.join("\n")
+    blocks.join("\n\n")
+}
+
+fn sort_elements(block: &str) -> String {
+    let block = block.trim_end();
+    let Some((head, rest)) = block.split_once("elements = { ") else { return block.to_owned() };
+    let (elements, tail) = rest.split_once(" }").unwrap_or((rest, ""));
+    let mut elements: Vec<&str> = elements.split(',').map(str::trim).collect();
+    elements.sort_unstable();
+    format!("{head}elements = {{ {} }}{tail}", elements.join(", "))
 }
 
 fn loaded(table: &Table) -> String {

@@ -2,7 +2,12 @@
 //! so this is a test program with its own `main`. Where namespaces are forbidden the tests are skipped, unless `CI` is
 //! set: then they fail. Run as root it runs a second time as an ordinary user.
 
+mod cluster;
+mod dns;
+mod gone;
 mod namespaces;
+mod pods;
+mod services;
 mod user;
 
 use libtest_mimic::{Arguments, Failed};
@@ -10,9 +15,16 @@ use ringfence_lab::namespace;
 
 #[expect(clippy::print_stderr, reason = "says why tests are skipped, before the harness starts")]
 fn main() -> std::process::ExitCode {
+    if let Some(done) = gone::role() {
+        return done;
+    }
     let arguments = Arguments::from_args();
     let root = nix::unistd::geteuid().is_root();
-    let mut trials = namespaces::trials();
+    let mut trials = Vec::from_iter(
+        [namespaces::trials(), pods::trials(), services::trials(), dns::trials(), gone::trials()]
+            .into_iter()
+            .flatten(),
+    );
     if root {
         trials.extend(user::trials());
     }

@@ -1,0 +1,292 @@
+//! Programs in the nodes' kernels, and their logs. In: a compiled cluster. Out: every node with its program loaded, changed in
+//! one transaction when policies change, and what the programs logged, by connection.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ringfence_dataplane::{
+    compile::{self, Note, Program, Rate, compile},
+    netlink::Nftables,
+    nflog::{Parties, Reader, Settings},
+    prefix::RuleId,
+    reconcile::diff,
+};
+use ringfence_model::{
+    Text,
+    network_policy::PolicyMeta,
+    observed::{FlowRecord, Treatment},
+    origin::Origin,
+    port::Protocol,
+    verdict::Reason,
+};
+
+use super::{RunError, Running};
+use crate::{namespace::Namespace, probe::Probe, trial::Denial};
+
+/// How often a log is looked at when nothing comes.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// Datagrams that are read at once.
+const AT_ONCE: usize = 64;
+
+/// How long records may take from the kernel to here.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// As often as packets are refused.
+const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
+
+/// Somebody who is told of every record as it comes.
+pub type OnRecord = Arc<dyn Fn(&Text, &FlowRecord) + Send + Sync>;
+
+/// A node's kernel and what is in it.
+pub(super) struct Enforced {
+    name: Text,
+    kernel: Nftables,
+    program: Program,
+    log: Log,
+}
+
+/// What a log's reader knows of the program at the moment.
+struct Known {
+    rules: BTreeMap<RuleId, Arc<[Reason]>>,
+    parties: Parties,
+}
+
+/// What a log's reader has read.
+#[derive(Default)]
+struct Read {
+    records: Mutex<Vec<FlowRecord>>,
+    lost: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// A node's log with the thread that reads it.
+struct Log {
+    known: Arc<Mutex<Known>>,
+    read: Arc<Read>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.read.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A reader that panicked has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Known {
+    fn of(program: &Program, parties: Parties) -> Self {
+        let rules =
+            program.rules.iter().map(|(id, logs)| (*id, Arc::from(logs.reasons.as_slice()))).collect();
+        Self { rules, parties }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Log {
+    /// Reads the log of a namespace from now on.
+    fn start(
+        namespace: &Namespace,
+        node: &Text,
+        settings: &Settings,
+        known: Known,
+        on_record: Option<OnRecord>,
+    ) -> Result<Self, RunError> {
+        let cause = |cause: String| RunError::Log { node: node.to_string(), cause };
+        let mut reader = namespace
+            .run(|| Reader::open(settings))
+            .map_err(|error| cause(error.to_string()))?
+            .map_err(|error| cause(error.to_string()))?;
+        let (known, read) = (Arc::new(Mutex::new(known)), Arc::new(Read::default()));
+        let (for_thread, into) = (known.clone(), read.clone());
+        let node = node.clone();
+        let thread = thread::spawn(move || {
+            while !into.ended.load(Ordering::Relaxed) {
+                // A reader whose socket fails reads no more; what it had lost is in the count.
+                let Ok(ready) = reader.wait(IDLE) else { break };
+                if !ready {
+                    continue;
+                }
+                let known = locked(&for_thread);
+                let rules = |id: RuleId| known.rules.get(&id).cloned();
+                let Ok(report) = reader.report(now(), AT_ONCE, &rules, &known.parties) else { break };
+                drop(known);
+                if let Some(tell) = &on_record {
+                    report.records.iter().for_each(|record| tell(&node, record));
+                }
+                let lost = reader.lost();
+                into.lost.store(lost.missed + lost.overruns + lost.unreadable, Ordering::Relaxed);
+                locked(&into.records).extend(report.records);
+            }
+        });
+        Ok(Self { known, read, thread: Some(thread) })
+    }
+}
+
+/// Since the beginning of 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+impl Enforced {
+    /// What a person should know about the node's program.
+    pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.program.notes.iter()
+    }
+}
+
+impl Running {
+    /// Loads every node's program, or changes what is loaded into it.
+    pub(super) fn enforce(&mut self) -> Result<(), RunError> {
+        let refused = |node: &Text| {
+            let node = node.to_string();
+            move |cause| RunError::Program { node, cause }
+        };
+        if self.enforced.is_empty() {
+            let mut enforced = Vec::new();
+            for (place, namespace) in self.lab.nodes() {
+                let program = compile(&self.compiled, self.audited.as_ref(), &place.name, &self.program());
+                let known = Known::of(&program, Parties::new(self.lab.cluster()));
+                let log = Log::start(
+                    namespace,
+                    &place.name,
+                    &self.log_settings(),
+                    known,
+                    self.settings.on_record.clone(),
+                )?;
+                let mut kernel = namespace.run(Nftables::open)?.map_err(refused(&place.name))?;
+                kernel.load(&program.table).map_err(refused(&place.name))?;
+                enforced.push(Enforced { name: place.name.clone(), kernel, program, log });
+            }
+            self.enforced = enforced;
+            return Ok(());
+        }
+        self.epoch += 1;
+        let options = self.program();
+        let mut enforced = std::mem::take(&mut self.enforced);
+        for node in &mut enforced {
+            let program = compile(&self.compiled, self.audited.as_ref(), &node.name, &options);
+            let change = diff(&node.program.table, &program.table);
+            *locked(&node.log.known) = Known::of(&program, Parties::new(self.lab.cluster()));
+            node.kernel.apply(&change).map_err(refused(&node.name))?;
+            node.program = program;
+        }
+        self.enforced = enforced;
+        Ok(())
+    }
+
+    /// The programs' options at the present epoch.
+    fn program(&self) -> compile::Options {
+        compile::Options { epoch: self.epoch, log_denied: Some(EVERYTHING), ..self.settings.program.clone() }
+    }
+
+    fn log_settings(&self) -> Settings {
+        let compile::Options { group, snaplen, queue_threshold, .. } = &self.settings.program;
+        Settings {
+            group: *group,
+            snaplen: *snaplen,
+            threshold: u32::from(*queue_threshold),
+            ..Settings::default()
+        }
+    }
+
+    /// What the nodes have logged since the last time, by connection; and how many records were lost.
+    pub(super) fn denials(&self) -> (Denials, u64) {
+        thread::sleep(SETTLE);
+        let mut denials = Denials::default();
+        let mut lost = 0;
+        for node in &self.enforced {
+            lost += node.log.read.lost.load(Ordering::Relaxed);
+            for record in locked(&node.log.read.records).drain(..) {
+                denials.add(&node.name, &record);
+            }
+        }
+        (denials, lost)
+    }
+}
+
+/// A record in words.
+fn denial(node: &Text, record: &FlowRecord) -> Denial {
+    let rule = record.reasons.iter().find_map(|reason| match reason {
+        Reason::Rule(rule) => Some(rule),
+        _ => None,
+    });
+    let mut policies: Vec<Arc<PolicyMeta>> = Vec::new();
+    policies.extend(record.reasons.iter().filter_map(|reason| match reason {
+        Reason::Rule(rule) => Some(rule.policy.clone()),
+        Reason::Isolated(policy) => Some(policy.clone()),
+        _ => None,
+    }));
+    let name = |policy: &PolicyMeta| format!("{} {}", policy.kind.as_str(), policy.full_name());
+    let words = match rule {
+        Some(rule) => format!("{}: {}[{}]", name(&rule.policy), rule.direction.as_str(), rule.index),
+        None if policies.is_empty() => record.policy.to_string(),
+        None => format!(
+            "isolated by {}",
+            policies.iter().map(|policy| name(policy)).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    Denial {
+        node: node.clone(),
+        direction: record.direction,
+        rule: words,
+        origin: rule.map_or_else(
+            || policies.first().map_or(Origin::NONE, |policy| policy.origin),
+            |rule| rule.origin,
+        ),
+        policies,
+        audit: record.treatment == Treatment::WouldDeny,
+    }
+}
+
+/// A connection as a log shows it: both addresses, protocol number, destination port (or ICMP type).
+type Connection = (IpAddr, IpAddr, u8, u16);
+
+/// What was refused, by connection.
+#[derive(Default)]
+pub(super) struct Denials(BTreeMap<Connection, Vec<Denial>>);
+
+impl Denials {
+    fn add(&mut self, node: &Text, record: &FlowRecord) {
+        if record.treatment == Treatment::Allowed {
+            return;
+        }
+        let Some(protocol) = record.protocol else { return };
+        let port =
+            record.icmp.map(|(kind, _)| u16::from(kind)).or(record.destination.port).unwrap_or_default();
+        let connection = (record.source.address, record.destination.address, protocol, port);
+        let found = self.0.entry(connection).or_default();
+        let denial = denial(node, record);
+        if !found.contains(&denial) {
+            found.push(denial);
+        }
+    }
+
+    /// What was refused of a probe's packets, which may have gone to one of several backends.
+    pub(super) fn of(&self, probe: &Probe, backends: &[(IpAddr, u16)]) -> Vec<Denial> {
+        let number = match probe.protocol {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+            Protocol::Sctp => 132,
+            Protocol::Icmp => 1,
+            Protocol::Icmpv6 => 58,
+        };
+        let ends = backends.iter().copied().chain([(probe.to, probe.port)]);
+        let found = ends.filter_map(|(to, port)| self.0.get(&(probe.source, to, number, port)));
+        found.flatten().cloned().collect()
+    }
+}

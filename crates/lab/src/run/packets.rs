@@ -1,0 +1,155 @@
+//! Trials become packets. In: trials. Out: what the kernel did with each, and which rules the nodes' logs name.
+
+use std::net::IpAddr;
+
+use ringfence_model::{flow::Endpoint, workload::PodId};
+
+use super::{OnProgress, Progress, RunError, Running, seats::Seats};
+use crate::{
+    listen::Listener,
+    probe::{self, Probe},
+    trial::{Expected, Kernel, Ports, Target, Trial, Tried},
+};
+use ringfence_model::port::Protocol;
+
+/// Probes between two reports of progress.
+const PIECE: usize = 8_192;
+
+/// The number that listeners of a namespace without a pod of its own carry: beyond those of pods.
+const NO_POD: u32 = u32::MAX;
+
+impl Running {
+    /// Listens on ports of pods and of the outside host that nobody listens on yet.
+    pub(super) fn listen(&mut self, ports: &Ports, outside: &[(Protocol, u16)]) -> Result<(), RunError> {
+        let mut wanted: Vec<(usize, u32, Protocol, u16)> = Vec::new();
+        let seats = self.seats();
+        for (pod, protocol, port) in ports.iter() {
+            if let Some(at) = seats.of_pod(pod) {
+                wanted.push((at, self.number(pod), protocol, port));
+            }
+        }
+        wanted.extend(outside.iter().map(|(protocol, port)| (seats.outside(), NO_POD, *protocol, *port)));
+        let namespaces = seats.namespaces;
+        self.listen_at(&namespaces, &wanted)
+    }
+
+    /// The number that listeners of a pod carry. Pods on their node's network share its ports, so that none can be told
+    /// from another.
+    fn number(&self, pod: PodId) -> u32 {
+        let shares = self.compiled.cluster().pod(pod).is_none_or(|pod| pod.host_network);
+        if shares { NO_POD } else { pod.0 }
+    }
+
+    fn listen_at(
+        &mut self,
+        namespaces: &[crate::namespace::Namespace],
+        wanted: &[(usize, u32, Protocol, u16)],
+    ) -> Result<(), RunError> {
+        let mut new = Vec::new();
+        for (at, id, protocol, port) in wanted {
+            let Some(namespace) = namespaces.get(*at) else { continue };
+            let has_ports = Protocol::WITH_PORTS.contains(protocol) && *port > 0;
+            if !has_ports || !self.listening.insert((namespace.inode(), *protocol, *port)) {
+                continue;
+            }
+            let name = match self.compiled.cluster().pod(PodId(*id)) {
+                Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+                None => "no pod".to_owned(),
+            };
+            new.push(Listener {
+                id: *id,
+                name,
+                namespace: namespace.clone(),
+                address: None,
+                protocol: *protocol,
+                port: *port,
+            });
+        }
+        self.listeners.listen(&new)?;
+        Ok(())
+    }
+
+    /// Listens wherever trials go.
+    pub(super) fn listen_for(&mut self, trials: &[Trial]) -> Result<(), RunError> {
+        let seats = self.seats();
+        let mut wanted = Vec::new();
+        for trial in trials {
+            let Target::End(to) = &trial.to else { continue };
+            if let Ok(seat) = seats.seat(to, trial.family) {
+                let id = match to {
+                    Endpoint::Pod(pod) => self.number(*pod),
+                    _ => NO_POD,
+                };
+                wanted.push((seat.at, id, trial.protocol, trial.port));
+            }
+        }
+        let namespaces = seats.namespaces;
+        self.listen_at(&namespaces, &wanted)
+    }
+
+    /// Listeners of namespaces that are gone are forgotten.
+    pub(super) fn forget_closed(&mut self) {
+        let there: std::collections::BTreeSet<u64> =
+            self.seats().namespaces.iter().map(crate::namespace::Namespace::inode).collect();
+        self.listening.retain(|(inode, ..)| there.contains(inode));
+    }
+}
+
+/// Sends the packets of trials.
+pub(super) fn run(
+    running: &Running,
+    trials: Vec<Trial>,
+    on_progress: OnProgress<'_>,
+) -> Result<(Vec<Tried>, u64), RunError> {
+    let seats = running.seats();
+    let planned: Vec<Result<Probe, String>> = trials.iter().map(|trial| probe_of(trial, &seats)).collect();
+    let probes: Vec<Probe> = planned.iter().flatten().copied().collect();
+    let mut outcomes = Vec::with_capacity(probes.len());
+    for piece in probes.chunks(PIECE) {
+        outcomes.extend(running.prober.run(&seats.namespaces, piece)?);
+        on_progress(Progress::Probed { done: outcomes.len(), of: probes.len() });
+    }
+    let (denials, lost) = running.denials();
+    let mut outcomes = outcomes.into_iter();
+    let tried = trials.into_iter().zip(planned).map(|(trial, planned)| {
+        let (kernel, denials) = match planned {
+            Err(why) => (Kernel::Undecided(why), Vec::new()),
+            Ok(probe) => {
+                let outcome = outcomes.next().unwrap_or(probe::Outcome::Silent);
+                (kernel(outcome), denials.of(&probe, &backends(&trial, running)))
+            }
+        };
+        Tried { disagreement: trial.compare(&kernel), trial, kernel, denials }
+    });
+    Ok((tried.collect(), lost))
+}
+
+/// The packet that tries a trial, or why there is none.
+fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
+    let from = seats.seat(&trial.from, trial.family)?;
+    let to = match &trial.to {
+        Target::Service { address, .. } => *address,
+        Target::End(end) => seats.seat(end, trial.family)?.address,
+    };
+    Ok(Probe { from: from.at, source: from.address, to, protocol: trial.protocol, port: trial.port })
+}
+
+/// The addresses and ports that a Service may have chosen.
+fn backends(trial: &Trial, running: &Running) -> Vec<(IpAddr, u16)> {
+    let Expected::Backends(backends) = &trial.expected else { return Vec::new() };
+    let ends = backends.iter().filter_map(|backend| {
+        let place = running.lab.topology().pod(backend.pod)?;
+        Some(place.addresses.iter().map(|address| (*address, backend.port)))
+    });
+    ends.flatten().collect()
+}
+
+fn kernel(outcome: probe::Outcome) -> Kernel {
+    match outcome {
+        probe::Outcome::Answered { by } => {
+            Kernel::Allowed(by.filter(|by| by.listener != NO_POD).map(|by| PodId(by.listener)))
+        }
+        probe::Outcome::Failed(_) => Kernel::Undecided(outcome.to_string()),
+        refused => Kernel::Denied(refused.to_string()),
+    }
+}
