@@ -54,7 +54,7 @@ impl Staying<'_> {
                 Box::new(Diagnostic::error("lab", Origin::NONE, format!("cannot wait for signals: {cause}")))
             })?;
         }
-        running.answer_dns().map_err(failure)?;
+        running.answer_dns().map_err(|error| failure(&error))?;
         let server = Server::start(directory, self.board).map_err(|error| control(&error))?;
         let watched = if self.args.watch { ", changes of the manifests are applied" } else { "" };
         self.progress.say(&format!(
