@@ -118,7 +118,7 @@ fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
 
 impl Program {
     /// Makes it the same program at another epoch.
-    fn set_epoch(&mut self, options: &Options) {
+    pub(crate) fn set_epoch(&mut self, options: &Options) {
         let (before, after) = (self.epoch_mark, options.epoch_mark());
         let statements = self
             .table

@@ -26,6 +26,8 @@ pub struct Index {
     pub(super) places: BTreeMap<IpAddr, Place>,
     /// Addresses that several pods claim; the pod that comes last by namespace and name has them.
     pub(super) claimed: Vec<IpAddr>,
+    /// Whether any address of the node itself is known.
+    pub(super) knows_own_node: bool,
     /// Whether a pod has an address that is a node's too.
     covers: bool,
     /// By family, ascending by address.
@@ -143,6 +145,7 @@ impl Index {
                 self.places.insert(*address, Place::Pod(id));
             }
         }
+        self.knows_own_node = self.places.values().any(|place| matches!(place, Place::Own(_)));
         self.claimed.sort_unstable();
         self.claimed.dedup();
         self.families =

@@ -154,7 +154,7 @@ impl<'a> Enforcement<'a> {
     /// Whether any address of the node itself is known.
     #[must_use]
     pub fn knows_own_node(&self) -> bool {
-        self.index.places.values().any(|place| matches!(place, Place::Own(_)))
+        self.index.knows_own_node
     }
 
     /// The node's pods that policies can select and whose addresses are not known.
@@ -217,6 +217,7 @@ impl<'a> Enforcement<'a> {
         let mut groups: Vec<Subjects> = groups.into_values().collect();
         for group in &mut groups {
             group.addresses.sort_unstable();
+            group.addresses.dedup();
         }
         groups
     }

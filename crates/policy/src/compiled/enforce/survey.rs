@@ -149,12 +149,12 @@ impl<'a> Enforcement<'a> {
         }
     }
 
-    /// Whether a survey of these subjects would be what this one is: no rule for them is another.
+    /// Whether a survey that was made of subjects is what it would be for these: the rules are the very same.
     #[must_use]
-    pub fn still(&self, survey: &Survey, subjects: &Subjects) -> bool {
-        let now = self.compiled.sets.get(subjects.set as usize).map(|set| set.of(subjects.direction));
+    pub fn still(&self, survey: &Survey, was: &Subjects, is: &Subjects) -> bool {
+        let now = self.compiled.sets.get(is.set as usize).map(|set| set.of(is.direction));
         let then = survey.set.of(survey.direction);
-        survey.direction == subjects.direction && now.is_some_and(|now| now.same(then))
+        (was.direction, &was.ports) == (is.direction, &is.ports) && now.is_some_and(|now| now.same(then))
     }
 }
 
