@@ -2,11 +2,15 @@
 //! transaction leads there.
 
 use rand::{Rng as _, seq::IndexedRandom as _};
-use ringfence_dataplane::compile::{Options, Planner, Rate, compile};
+use ringfence_dataplane::{
+    compile::{Options, Planner, Rate, compile},
+    reconcile::diff,
+};
 use ringfence_model::{
+    Text,
     cluster::Cluster,
     network_policy::PolicyMeta,
-    workload::{Namespace, Pod, WorkloadKind},
+    workload::{NAMESPACE_NAME_LABEL, Namespace, Pod, WorkloadKind},
 };
 use ringfence_policy::{
     Compiled,
@@ -51,7 +55,12 @@ impl Source {
             18 => Change::Namespace(Box::new(other.namespaces.choose(rng)?.clone())),
             _ => {
                 let namespace = now.namespaces.choose(rng)?;
-                let labels = other.namespaces.choose(rng)?.labels.clone();
+                let labels = other.namespaces.choose(rng)?.labels.iter();
+                let mut labels: Vec<(Text, Text)> = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
+                // The API server sees to this label.
+                labels.retain(|(key, _)| **key != *NAMESPACE_NAME_LABEL);
+                labels.push((NAMESPACE_NAME_LABEL.into(), namespace.name.clone()));
+                let labels = labels.into_iter().collect();
                 Change::Namespace(Box::new(Namespace { labels, ..namespace.clone() }))
             }
         })
@@ -113,6 +122,9 @@ fn follow(what: &str, cluster: &Cluster, source: &Source, options: &Options, rng
         let changed = planner.compiled().unwrap().cluster().clone();
         let audited = audits.then(|| Compiled::with_audit(changed.clone()));
         let wanted = compile(&Compiled::new(changed), audited.as_ref(), &node, &options);
+        // What differs is shorter than what is equal.
+        let missing = diff(&planner.program().table, &wanted.table).changes;
+        assert_eq!(missing, [], "{said}");
         assert_eq!(planner.program(), &wanted, "{said}");
         plan.transaction.apply_to(&mut table);
         assert_eq!(table, wanted.table, "{said}");

@@ -161,6 +161,12 @@ impl Planner {
         self.sides.first().map(|side| &side.compiled)
     }
 
+    /// The same with its audit policies, if they are looked at.
+    #[must_use]
+    pub fn audited(&self) -> Option<&Compiled> {
+        self.sides.get(1).map(|side| &side.compiled)
+    }
+
     /// Applies a change.
     pub fn apply(&mut self, change: Change) -> Plan {
         let pod = match &change {
