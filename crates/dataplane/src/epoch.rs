@@ -5,7 +5,10 @@
 //! every live connection one more judgement and cuts none that is still allowed, so it is done whenever something might
 //! have become forbidden. It is not done for what happens all the time: pods that come and go.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ringfence_model::cluster::Cluster;
 
@@ -17,8 +20,8 @@ use crate::{
 /// Who has had an address since the epoch began.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    /// Addresses of pods now.
-    present: BTreeSet<IpAddr>,
+    /// How many pods have an address now.
+    present: BTreeMap<IpAddr, usize>,
     /// Addresses that pods have had in this epoch and have no more. A connection of the pod that had one may still be
     /// tracked, with this epoch's mark: whoever gets the address must not inherit it.
     retired: BTreeSet<IpAddr>,
@@ -34,8 +37,50 @@ impl Addresses {
     /// Whether a change of the program, which comes with this cluster, needs a new epoch; keeps count of addresses.
     pub fn change(&mut self, transaction: &Transaction, cluster: &Cluster) -> bool {
         let now = present(cluster);
-        let new = |address: &IpAddr| !self.present.contains(address) && !self.retired.contains(address);
-        let gone = |address: &IpAddr| !now.contains(address);
+        let lost = self.present.keys().filter(|address| !now.contains_key(*address)).copied().collect();
+        let won = now.keys().filter(|address| !self.present.contains_key(*address)).copied().collect();
+        self.decide(transaction, now, lost, won)
+    }
+
+    /// As [`Self::change`], for a change of the cluster in which one pod had some addresses before and has others now.
+    pub fn change_pod(&mut self, transaction: &Transaction, gone: &[IpAddr], come: &[IpAddr]) -> bool {
+        let mut now = std::mem::take(&mut self.present);
+        let before: Vec<(IpAddr, bool)> =
+            gone.iter().chain(come).map(|address| (*address, now.contains_key(address))).collect();
+        for address in come {
+            *now.entry(*address).or_default() += 1;
+        }
+        for address in gone {
+            if let Some(count) = now.get_mut(address) {
+                *count -= 1;
+                if *count == 0 {
+                    now.remove(address);
+                }
+            }
+        }
+        let turned = |present: bool| {
+            let turned = before
+                .iter()
+                .filter(|(address, was)| *was != present && now.contains_key(address) == present);
+            turned.map(|(address, _)| *address).collect()
+        };
+        let (lost, won) = (turned(false), turned(true));
+        self.decide(transaction, now, lost, won)
+    }
+
+    /// `lost` are the addresses that nobody has any more, and `won` those that nobody had.
+    fn decide(
+        &mut self,
+        transaction: &Transaction,
+        now: BTreeMap<IpAddr, usize>,
+        lost: BTreeSet<IpAddr>,
+        won: BTreeSet<IpAddr>,
+    ) -> bool {
+        let present_before = |address: &IpAddr| {
+            lost.contains(address) || (now.contains_key(address) && !won.contains(address))
+        };
+        let new = |address: &IpAddr| !present_before(address) && !self.retired.contains(address);
+        let gone = |address: &IpAddr| !now.contains_key(address);
         let harmless = |change: &Change| match change {
             // What is made is not used before something refers to it, and that is a change of its own.
             Change::CreateTable | Change::CreateSet(_) | Change::CreateChain(..) => true,
@@ -64,20 +109,25 @@ impl Addresses {
             Change::AddElements(shape, _) => made.contains(&*shape.name),
             _ => false,
         };
-        let reused = now.difference(&self.present).any(|address| self.retired.contains(address));
+        let reused = won.iter().any(|address| self.retired.contains(address));
         let needed = reused || !transaction.changes.iter().all(|change| of_new(change) || harmless(change));
         if needed {
             self.retired.clear();
         }
-        self.retired.extend(self.present.difference(&now).copied());
+        self.retired.extend(lost);
         self.present = now;
         needed
     }
 }
 
-fn present(cluster: &Cluster) -> BTreeSet<IpAddr> {
-    let pods = cluster.pods.iter().filter(|pod| !pod.finished);
-    pods.flat_map(|pod| pod.addresses.iter().copied()).collect()
+fn present(cluster: &Cluster) -> BTreeMap<IpAddr, usize> {
+    let mut present = BTreeMap::new();
+    for pod in cluster.pods.iter().filter(|pod| !pod.finished) {
+        for address in &pod.addresses {
+            *present.entry(*address).or_default() += 1;
+        }
+    }
+    present
 }
 
 /// Whether an element is made of single addresses only, all of which the test holds for.

@@ -2,10 +2,10 @@
 //! one, live connections judged again when something may have become forbidden, and never an unenforced moment.
 
 use ringfence_model::Text;
-use ringfence_policy::Compiled;
+use ringfence_policy::{Compiled, compiled::Change};
 
 use crate::{
-    compile::{Options, Program, compile},
+    compile::{Options, Plan, Planner, Program, compile},
     epoch::Addresses,
     netlink::{Error, Wire},
     nft::{Statement, Table},
@@ -45,11 +45,7 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        if let Some(left) = keeper.adopt()?
-            && let Some(epoch) = epoch_of(&left, &options)
-        {
-            options.epoch = epoch + 1;
-        }
+        take_over(&mut keeper, &mut options)?;
         let program = compile(compiled, audited, name, &options);
         keeper.set(program.table.clone())?;
         let addresses = Addresses::of(compiled.cluster());
@@ -102,6 +98,100 @@ impl<W: Wire> Node<W> {
     pub fn remove(mut self) -> Result<(), Error> {
         self.keeper.remove()
     }
+}
+
+/// A node that is told of single changes, each of which costs what it touches, not a whole program.
+#[derive(Debug)]
+pub struct LiveNode<W = crate::netlink::Socket> {
+    options: Options,
+    keeper: Keeper<W>,
+    planner: Planner,
+    addresses: Addresses,
+    /// Whether the kernel did not take the last program.
+    behind: bool,
+}
+
+impl<W: Wire> LiveNode<W> {
+    /// As [`Node::start`].
+    ///
+    /// # Errors
+    /// Those of [`Keeper::set`]; what was there before is then still in effect.
+    pub fn start(
+        mut keeper: Keeper<W>,
+        compiled: Compiled,
+        audited: Option<Compiled>,
+        name: &str,
+        mut options: Options,
+    ) -> Result<Self, Error> {
+        take_over(&mut keeper, &mut options)?;
+        let addresses = Addresses::of(compiled.cluster());
+        let planner = Planner::new(compiled, audited, name, options.clone());
+        keeper.set(planner.program().table.clone())?;
+        Ok(Self { options, keeper, planner, addresses, behind: false })
+    }
+
+    /// The program: that in the kernel, unless the last change ended with an error.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        self.planner.program()
+    }
+
+    /// Applies a change of the cluster, in one transaction.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept: [`Self::repair`], or the next change, brings it
+    /// to the kernel.
+    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
+        let Plan { mut transaction, gone, come, .. } = self.planner.apply(change);
+        // What the kernel has not got yet counts as a change that may forbid something.
+        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) | self.behind;
+        if judges_again {
+            self.options.epoch += 1;
+            transaction.changes.extend(self.planner.set_epoch(self.options.epoch).changes);
+        }
+        let changes = transaction.changes.len();
+        if self.behind || self.keeper.current().is_none() {
+            self.behind = true;
+            self.keeper.set(self.planner.program().table.clone())?;
+        } else if changes > 0 {
+            self.behind = true;
+            self.keeper.apply(&transaction)?;
+        }
+        self.behind = false;
+        Ok(Updated { changes, judges_again })
+    }
+
+    /// Reads the table back and puts right what somebody else has changed, or what an error left undone. Says whether there
+    /// was something to put right.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::repair`] and [`Keeper::set`].
+    pub fn repair(&mut self) -> Result<bool, Error> {
+        if self.behind {
+            self.keeper.set(self.planner.program().table.clone())?;
+            self.behind = false;
+            return Ok(true);
+        }
+        self.keeper.repair()
+    }
+
+    /// As [`Node::remove`].
+    ///
+    /// # Errors
+    /// Those of [`Keeper::remove`].
+    pub fn remove(mut self) -> Result<(), Error> {
+        self.keeper.remove()
+    }
+}
+
+/// Goes on where an earlier process ended: connections that it let pass are judged again.
+fn take_over<W: Wire>(keeper: &mut Keeper<W>, options: &mut Options) -> Result<(), Error> {
+    if let Some(left) = keeper.adopt()?
+        && let Some(epoch) = epoch_of(&left, options)
+    {
+        options.epoch = epoch + 1;
+    }
+    Ok(())
 }
 
 /// The epoch with which a program marks what it allows: nothing if it is none of ours, or for another mask.

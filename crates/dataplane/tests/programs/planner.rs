@@ -56,7 +56,8 @@ impl Source {
             _ => {
                 let namespace = now.namespaces.choose(rng)?;
                 let labels = other.namespaces.choose(rng)?.labels.iter();
-                let mut labels: Vec<(Text, Text)> = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
+                let mut labels: Vec<(Text, Text)> =
+                    labels.map(|(key, value)| (key.clone(), value.clone())).collect();
                 // The API server sees to this label.
                 labels.retain(|(key, _)| **key != *NAMESPACE_NAME_LABEL);
                 labels.push((NAMESPACE_NAME_LABEL.into(), namespace.name.clone()));
@@ -107,7 +108,14 @@ fn changed(pod: Pod, other: &Pod, rng: &mut Rng) -> Pod {
 }
 
 /// Applies changes to a cluster, each checked. Says how many did not make everything anew.
-fn follow(what: &str, cluster: &Cluster, source: &Source, options: &Options, rng: &mut Rng, changes: usize) -> usize {
+fn follow(
+    what: &str,
+    cluster: &Cluster,
+    source: &Source,
+    options: &Options,
+    rng: &mut Rng,
+    changes: usize,
+) -> usize {
     let audits = rng.random_range(0..2) == 0;
     let node = cluster.nodes.choose(rng).unwrap().name.clone();
     let audited = audits.then(|| Compiled::with_audit(cluster.clone()));

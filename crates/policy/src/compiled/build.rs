@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use ringfence_model::{Text, cluster::Cluster, network_policy::PolicyMeta, workload::{Pod, Workload, WorkloadId, WorkloadKind}};
+use ringfence_model::{
+    Text,
+    cluster::Cluster,
+    network_policy::PolicyMeta,
+    workload::{Pod, Workload, WorkloadId, WorkloadKind},
+};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -32,8 +37,8 @@ impl Compiled {
     pub(super) fn make(mut cluster: Cluster, audit: bool) -> Self {
         sort_pods(&mut cluster);
         let in_order = |pair: &[Workload]| matches!(pair, [a, b] if order(a) < order(b));
-        let compiled_workloads =
-            (cluster.workloads.windows(2).take_while(|pair| in_order(pair)).count() + 1).min(cluster.workloads.len());
+        let compiled_workloads = (cluster.workloads.windows(2).take_while(|pair| in_order(pair)).count() + 1)
+            .min(cluster.workloads.len());
         let later = (0..).map(WorkloadId).zip(&cluster.workloads).skip(compiled_workloads);
         let added_workloads =
             later.map(|(id, w)| ((w.namespace.clone(), w.kind.clone(), w.name.clone()), id)).collect();

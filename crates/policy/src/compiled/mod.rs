@@ -35,8 +35,8 @@ use rustc_hash::FxHashMap;
 
 pub use change::Change;
 pub use enforce::{
-    Behaviour, Decision, Enforcement, Index, Listing, Moved, Peers, Run, SelectorId, Shared, Standing, Subjects,
-    Survey, View,
+    Behaviour, Decision, Enforcement, Index, Listing, Moved, Peers, Run, SelectorId, Shared, Standing,
+    Subjects, Survey, View,
 };
 pub use reach::{Cell, CellId, Reach};
 

@@ -235,8 +235,7 @@ impl RuleSet {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
         };
         let level = |a: &Level, b: &Level| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| list(a, b));
-        let tier =
-            |a: &[Level], b: &[Level]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| level(a, b));
+        let tier = |a: &[Level], b: &[Level]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| level(a, b));
         tier(&self.admin, &other.admin)
             && list(&self.deny, &other.deny)
             && list(&self.allow, &other.allow)

@@ -81,7 +81,10 @@ impl Piece {
     pub(super) fn uses(&self) -> Uses {
         let Entries { classes, chains, sets, shared, judges_node, .. } = &self.entries;
         Uses {
-            chains: [chains, &classes.chains, &self.chains].into_iter().flat_map(|all| all.keys().cloned()).collect(),
+            chains: [chains, &classes.chains, &self.chains]
+                .into_iter()
+                .flat_map(|all| all.keys().cloned())
+                .collect(),
             sets: [sets, &classes.sets].into_iter().flat_map(|all| all.keys().cloned()).collect(),
             maps: classes.maps.keys().cloned().collect(),
             shared: shared.keys().cloned().collect(),

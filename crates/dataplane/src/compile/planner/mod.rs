@@ -208,7 +208,13 @@ impl Planner {
                     if whole {
                         continue;
                     }
-                    let job = Job { node: &self.node, number, moved: &moved, both, groups: groups.unwrap_or_default() };
+                    let job = Job {
+                        node: &self.node,
+                        number,
+                        moved: &moved,
+                        both,
+                        groups: groups.unwrap_or_default(),
+                    };
                     job.run(side, &mut parts, &mut self.program, &mut journal, &mut todo);
                 }
             }
@@ -292,7 +298,8 @@ impl Planner {
         if audits || parts.frame.is_none() {
             self.frame_with(parts, journal, audits);
         }
-        let mut work: Vec<Vec<(Key, Subjects, Option<Survey>)>> = self.sides.iter().map(|_| Vec::new()).collect();
+        let mut work: Vec<Vec<(Key, Subjects, Option<Survey>)>> =
+            self.sides.iter().map(|_| Vec::new()).collect();
         for (key, (subjects, survey)) in made {
             if let Some(work) = work.get_mut(key.0) {
                 work.push((key, subjects, survey));
@@ -349,7 +356,8 @@ impl Planner {
         let new = frame.table(entries, endings);
         let old = parts.frame.replace(new.clone()).unwrap_or_else(|| Table::new(new.name.clone()));
         let table = &mut self.program.table;
-        let names = |a: Vec<&Name>, b: Vec<&Name>| a.into_iter().chain(b).cloned().collect::<BTreeSet<Name>>();
+        let names =
+            |a: Vec<&Name>, b: Vec<&Name>| a.into_iter().chain(b).cloned().collect::<BTreeSet<Name>>();
         for name in names(old.chains.keys().collect(), new.chains.keys().collect()) {
             let chain = new.chains.get(&name);
             if old.chains.get(&name) != chain {
@@ -529,14 +537,17 @@ fn regroup(number: usize, side: &mut Side, parts: &mut Parts, todo: &mut Todo) {
         let now = wanted.get(key);
         now.is_some_and(|now| now.same(&group.subjects) && now.addresses == group.subjects.addresses)
     };
-    let ended: BTreeSet<Key> = of_side.filter(|(key, group)| !same(key, group)).map(|(key, _)| key.clone()).collect();
+    let ended: BTreeSet<Key> =
+        of_side.filter(|(key, group)| !same(key, group)).map(|(key, _)| key.clone()).collect();
     if ended.is_empty() && wanted.keys().all(|key| parts.groups.contains_key(key)) {
         return;
     }
     // A group whose subjects are those of one that ends may go on with what is known of that.
     let mut known: BTreeMap<(Direction, Family, IpAddr), Key> = BTreeMap::new();
     for key in &ended {
-        for address in parts.groups.get(key).into_iter().flat_map(|group| group.addresses().collect::<Vec<_>>()) {
+        for address in
+            parts.groups.get(key).into_iter().flat_map(|group| group.addresses().collect::<Vec<_>>())
+        {
             known.insert((key.1, key.3, address), key.clone());
         }
     }

@@ -115,7 +115,8 @@ impl Journal {
     /// An address that comes into a set, or leaves it. Before anything else of the set is touched.
     pub(super) fn listing(&mut self, table: &mut Table, set: &Name, address: IpAddr, comes: bool) {
         let Some(elements) = table.sets.get_mut(set).map(|set| &mut set.elements) else { return };
-        let changed = if comes { elements.insert(element(address)) } else { elements.remove(&element(address)) };
+        let changed =
+            if comes { elements.insert(element(address)) } else { elements.remove(&element(address)) };
         if !changed {
             return;
         }

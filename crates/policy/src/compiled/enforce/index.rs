@@ -148,8 +148,7 @@ impl Index {
         self.knows_own_node = self.places.values().any(|place| matches!(place, Place::Own(_)));
         self.claimed.sort_unstable();
         self.claimed.dedup();
-        self.families =
-            Family::BOTH.into_iter().filter(|family| self.has(*family)).collect();
+        self.families = Family::BOTH.into_iter().filter(|family| self.has(*family)).collect();
     }
 
     fn has(&self, family: Family) -> bool {
@@ -238,7 +237,9 @@ impl Enforcement<'_> {
         }
         let mut seats = |standing: Option<&Standing>| {
             let mut seats: Vec<PodAddress> = Vec::new();
-            for (standing, address) in standing.iter().flat_map(|s| s.pod.addresses.iter().map(move |a| (s, a))) {
+            for (standing, address) in
+                standing.iter().flat_map(|s| s.pod.addresses.iter().map(move |a| (s, a)))
+            {
                 if !seats.iter().any(|seat| seat.address == *address) {
                     seats.push(index.seat(standing.id, &standing.pod, standing.shape, *address));
                 }

@@ -73,7 +73,8 @@ impl Weights {
     /// The behaviour with the greatest weight, `more` added to one of them; the smallest of several, whatever their
     /// numbers.
     pub(super) fn heaviest(&self, behaviours: &[Behaviour], more: Option<(usize, usize)>) -> Option<usize> {
-        let weight = |at: usize| self.of(at) + more.filter(|(behaviour, _)| *behaviour == at).map_or(0, |(_, n)| n);
+        let weight =
+            |at: usize| self.of(at) + more.filter(|(behaviour, _)| *behaviour == at).map_or(0, |(_, n)| n);
         let places = (0..behaviours.len()).filter(|at| weight(*at) > 0);
         places.max_by(|a, b| {
             weight(*a).cmp(&weight(*b)).then_with(|| behaviours.get(*b).cmp(&behaviours.get(*a)))
@@ -144,7 +145,8 @@ impl Survey {
             }
         }
         for bulk in in_bulk {
-            let Some(example) = bulk.first().and_then(|seat| self.find_seat(enforcement, subject, seat)) else {
+            let Some(example) = bulk.first().and_then(|seat| self.find_seat(enforcement, subject, seat))
+            else {
                 continue;
             };
             if self.answer(&example).is_some_and(|answer| answer != example.behaviour) {

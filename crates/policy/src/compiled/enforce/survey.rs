@@ -272,7 +272,8 @@ impl Survey {
                 self.count(&found, bulk.len());
             }
         }
-        self.answers.broad = self.broad.iter().map(|weights| weights.heaviest(&self.behaviours, None)).collect();
+        self.answers.broad =
+            self.broad.iter().map(|weights| weights.heaviest(&self.behaviours, None)).collect();
         self.answers.pods = self.pods_answer();
     }
 
@@ -384,7 +385,8 @@ impl Survey {
                 self.differ -= usize::from(found.behaviour != found.outside);
             }
             SeenBy::Nothing => {
-                self.alike = self.alike.map(|(behaviour, outside, n)| (behaviour, outside, n.saturating_sub(1)));
+                self.alike =
+                    self.alike.map(|(behaviour, outside, n)| (behaviour, outside, n.saturating_sub(1)));
                 self.alike = self.alike.filter(|(.., count)| *count > 0);
             }
         }
