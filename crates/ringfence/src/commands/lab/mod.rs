@@ -17,7 +17,7 @@ use ringfence_lab::{
     matrix as on_packets,
     namespace::{self, NamespaceError},
     plan,
-    run::{RunError, Running, Settings},
+    run::{EVERYTHING, RunError, Running, Settings},
     trial::Trial,
 };
 use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, origin::Origin};
@@ -146,18 +146,11 @@ pub(crate) fn settings(build: BuildArgs, matrix: Option<&Matrix>) -> Settings {
         },
         program: compile::Options {
             refusal: if build.drop { Refusal::Drop } else { Refusal::Reject },
+            log_allowed: build.log_allowed.then_some(EVERYTHING),
             ..compile::Options::default()
         },
         ..Settings::default()
     }
-}
-
-/// Whether some policy only reports.
-pub(crate) fn has_audit_policies(cluster: &Cluster) -> bool {
-    let network = cluster.network_policies.iter().map(|policy| &policy.meta);
-    let tiers = cluster.tier_policies.iter().map(|policy| &policy.meta);
-    let cilium = cluster.cilium_policies.iter().map(|policy| &policy.meta);
-    network.chain(tiers).chain(cilium).any(|policy| policy.audit)
 }
 
 fn failure(error: &RunError) -> Failure {
