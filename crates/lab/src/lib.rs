@@ -4,6 +4,7 @@
 mod build;
 pub mod dns;
 pub mod exec;
+pub mod judge;
 pub mod lab;
 pub mod link;
 pub mod listen;

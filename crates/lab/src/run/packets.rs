@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ringfence_model::{flow::Endpoint, workload::PodId};
+use ringfence_model::{address::Family, flow::Endpoint, workload::PodId};
 
 use super::{OnProgress, Progress, RunError, Running, seats::Seats};
 use crate::{
@@ -126,12 +126,30 @@ pub(super) fn run(
 
 /// The packet that tries a trial, or why there is none.
 fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
+    askable(trial)?;
     let from = seats.seat(&trial.from, trial.family)?;
     let to = match &trial.to {
         Target::Service { address, .. } => *address,
         Target::End(end) => seats.seat(end, trial.family)?.address,
     };
     Ok(Probe { from: from.at, source: from.address, to, protocol: trial.protocol, port: trial.port })
+}
+
+/// Whether the prober has a question of the kind.
+fn askable(trial: &Trial) -> Result<(), String> {
+    let echo = match (trial.protocol, trial.family) {
+        (Protocol::Icmp, Family::V4) => 8,
+        (Protocol::Icmpv6, Family::V6) => 128,
+        (Protocol::Icmp | Protocol::Icmpv6, family) => {
+            return Err(format!("{} is not spoken over {}", trial.protocol.as_str(), family.as_str()));
+        }
+        _ if trial.port == 0 => return Err("nobody can listen on port 0".to_owned()),
+        _ => return Ok(()),
+    };
+    if trial.port == echo {
+        return Ok(());
+    }
+    Err(format!("nothing answers {} messages of type {}", trial.protocol.as_str(), trial.port))
 }
 
 /// The addresses and ports that a Service may have chosen.

@@ -105,6 +105,7 @@ fn of_verdict(verdict: &Verdict) -> (Kernel, Vec<Denial>) {
         node: "worker-1".into(),
         direction,
         rule: words,
+        reasons: Vec::new().into(),
         policies,
         origin: rule.map_or(Origin::NONE, |rule| rule.origin),
         audit: false,

@@ -1,0 +1,218 @@
+//! The corpus on packets: every section of every file of tests/corpus is brought up as a lab, and every row is asked of the
+//! kernel. In: the same files as `corpus`. Out: for each section, whether the kernel does with every connection that a row
+//! stands for what the engine says, for the reason that the engine gives, and whether each row that packets can decide comes
+//! out as written.
+//!
+//! The process enters namespaces of its own before any thread starts, so this is a test program with its own `main`. Where
+//! namespaces are forbidden the tests are skipped, unless `CI` is set: then they fail.
+
+mod sections;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use libtest_mimic::{Arguments, Failed};
+use ringfence_analysis::{
+    matrix::{self, Expect, Finding, Judged, Matrix},
+    question::Ruling,
+};
+use ringfence_lab::{
+    judge, namespace, plan,
+    run::{RunError, Running, Settings},
+    trial::{Kernel, Outcomes, Tried},
+};
+use ringfence_model::{
+    cluster::Cluster,
+    flow::Endpoint,
+    verdict::{Missing, Outcome},
+};
+use sections::Section;
+
+/// Sections that cannot be built, and why.
+const UNBUILDABLE: &[(&str, &str)] = &[];
+
+/// What all sections together came to.
+static TOTAL: Mutex<Total> = Mutex::new(Total::new());
+
+/// What sections came to.
+struct Total {
+    sections: usize,
+    unbuilt: usize,
+    packets: usize,
+    rows: usize,
+    /// Rows that packets decided, as the corpus says.
+    decided: usize,
+    /// Rows that no packet can decide (in part), by reason.
+    undecided: BTreeMap<String, usize>,
+    /// Rows about missing facts and conditions: the kernel is only compared with the engine.
+    other: usize,
+    probing: Duration,
+}
+
+impl Total {
+    const fn new() -> Self {
+        Self {
+            sections: 0,
+            unbuilt: 0,
+            packets: 0,
+            rows: 0,
+            decided: 0,
+            undecided: BTreeMap::new(),
+            other: 0,
+            probing: Duration::ZERO,
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "says what the tests have covered, which a harness cannot")]
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = sections::trials(check);
+    if !arguments.list
+        && let Err(error) = namespace::enter()
+    {
+        eprintln!("no packet can be sent: {error}");
+        let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        if ci || !error.is_forbidden() {
+            return 1.into();
+        }
+        trials = trials.into_iter().map(|trial| trial.with_ignored_flag(true)).collect();
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
+    if total.sections > 0 {
+        let Total { sections, unbuilt, packets, rows, decided, other, probing, .. } = &*total;
+        eprintln!("{sections} sections, {unbuilt} of which cannot be built; {packets} packets in {probing:.1?}");
+        let undecided: usize = total.undecided.values().sum();
+        eprintln!(
+            "{rows} rows: {decided} decided by packets, {other} about what packets do not show, {undecided} undecided:"
+        );
+        for (why, count) in &total.undecided {
+            eprintln!("  {count} x {why}");
+        }
+    }
+    conclusion.exit_code()
+}
+
+/// Brings the section up and lets packets answer all rows.
+fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
+    let matrix = section.matrix(text);
+    let cluster = section.read(name, text).cluster;
+    let (addresses, names) = judge::mentioned(&matrix, &cluster, None);
+    let plan = plan::Options { addresses, names, ..plan::Options::default() };
+    let title = format!("{name} :: {}", section.title);
+    let allowed = UNBUILDABLE.iter().any(|(known, _)| *known == title);
+    let mut running = match Running::start(&cluster, Settings { plan, ..Settings::default() }, &|_| ()) {
+        Ok(_) if allowed => return Err("the section is listed as one that cannot be built, but it can".into()),
+        Ok(running) => running,
+        Err(RunError::Plan(_)) if allowed => {
+            let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
+            total.sections += 1;
+            total.unbuilt += 1;
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (report, outcomes) = judge::matrix(&mut running, &matrix, None, &|_| ())?;
+    let mut failures = String::new();
+    packets(&outcomes, running.lab().cluster(), &mut failures);
+    let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
+    total.sections += 1;
+    total.packets += outcomes.tried.len();
+    total.probing += outcomes.probing;
+    rows(&matrix, &report, name, &mut total, &mut failures);
+    if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
+}
+
+/// Compares every packet with the engine.
+fn packets(outcomes: &Outcomes, cluster: &Cluster, failures: &mut String) {
+    if outcomes.lost_records > 0 {
+        let _ = writeln!(failures, "{} records of the logs were lost", outcomes.lost_records);
+    }
+    let end = |end: &Endpoint| match end {
+        Endpoint::Pod(id) => cluster
+            .pod(*id)
+            .map_or_else(|| "no pod".to_owned(), |pod| format!("{}/{}", pod.namespace, pod.name)),
+        Endpoint::Address(address) => address.to_string(),
+        Endpoint::Name(name) => name.to_string(),
+    };
+    let called = |tried: &Tried| {
+        let Some(flow) = tried.trial.flow() else { return format!("{:?}", tried.trial) };
+        let (from, to) = (end(&flow.from), end(&flow.to));
+        format!("{from} -> {to} {}/{} {}", flow.port, flow.protocol, flow.family.as_str())
+    };
+    for tried in outcomes.disagreements() {
+        let engine = tried.trial.expected.outcome().map_or("either", Outcome::as_str);
+        let kernel = match &tried.kernel {
+            Kernel::Denied(how) | Kernel::Undecided(how) => format!(" ({how})"),
+            Kernel::Allowed(_) => String::new(),
+        };
+        let found = tried.kernel.as_str();
+        let _ = writeln!(failures, "{}: engine {engine}, kernel {found}{kernel}", called(tried));
+    }
+    for tried in &outcomes.tried {
+        if let Some(denial) = tried.misnamed() {
+            let _ = writeln!(failures, "{}: the log of {} says {}", called(tried), denial.node, denial.rule);
+        }
+    }
+}
+
+/// Compares every row with what it expects, as far as packets can tell.
+fn rows(
+    matrix: &Matrix,
+    report: &matrix::Report,
+    name: &str,
+    total: &mut Total,
+    failures: &mut String,
+) {
+    for (table, findings) in matrix.tables.iter().zip(&report.findings) {
+        for (row, finding) in table.rows.iter().zip(findings) {
+            total.rows += 1;
+            let (Finding::Judged(judged), Ok(case)) = (finding, &row.case) else {
+                let _ = writeln!(failures, "{name}:{}: the row cannot be judged", row.line);
+                continue;
+            };
+            if !matches!(case.expect, Expect::Allow | Expect::Deny | Expect::Mixed) {
+                total.other += 1;
+                continue;
+            }
+            let undecided = reasons(judged);
+            let wrong = judged.answer.parts.iter().any(|part| {
+                let outcome = part.ruling.outcome();
+                outcome != Outcome::Unknown && !matrix::part_is_met(case.expect, outcome)
+            });
+            if wrong || undecided.is_empty() && !judged.pass {
+                let verdict = judged.answer.summary.as_str();
+                let _ = writeln!(
+                    failures,
+                    "{name}:{}: packets say {verdict}, but the row says | {} |",
+                    row.line,
+                    row.cells.join(" | ")
+                );
+            } else if undecided.is_empty() {
+                total.decided += 1;
+            }
+            for why in undecided {
+                *total.undecided.entry(why).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// Why no packet can decide parts of a row.
+fn reasons(judged: &Judged) -> BTreeSet<String> {
+    let mut reasons = BTreeSet::new();
+    for part in &judged.answer.parts {
+        let Ruling::Judged { verdict, .. } = &part.ruling else { continue };
+        for missing in verdict.egress.missing.iter().chain(&verdict.ingress.missing) {
+            if let Missing::NoPacket(why) = missing {
+                reasons.insert(why.to_string());
+            }
+        }
+    }
+    reasons
+}
