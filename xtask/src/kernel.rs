@@ -305,7 +305,7 @@ fn differ(seed: u64, difference: &Difference) -> Result<()> {
         (Expected::Backends(backends), None) => {
             let Some(backend) = backends.first() else { bail!("seed {seed}: {what}") };
             let Trial { from, family, protocol, .. } = tried.trial.clone();
-            let to = Endpoint::Pod(backend.pod);
+            let to = backend.end.clone();
             Flow { from, to, family, protocol, port: backend.port, request: None }
         }
         (Expected::One(_), None) => bail!("seed {seed}: {what}"),

@@ -11,7 +11,8 @@ use std::{
 
 use ringfence_analysis::{
     explain::steps::condition_text,
-    matrix::{self, Matrix, Report},
+    matrix::{self, Finding, Matrix, Report},
+    question::Ruling,
 };
 use ringfence_model::{
     address::Family,
@@ -109,7 +110,7 @@ impl Running {
     }
 }
 
-/// Judges a matrix by packets. Also what became of each packet.
+/// Judges a matrix by packets; a row that no packet can decide says why. Also what became of each packet.
 ///
 /// # Errors
 /// When a namespace cannot be entered.
@@ -121,8 +122,29 @@ pub fn matrix(
 ) -> Result<(Report, Outcomes), RunError> {
     let flows = asked(matrix, running.compiled(), namespace);
     let (observed, outcomes) = running.judge_flows(&flows, on_progress)?;
-    let report = matrix::run(matrix, running.lab().cluster(), &observed, namespace);
+    let mut report = matrix::run(matrix, running.lab().cluster(), &observed, namespace);
+    report.findings.iter_mut().flatten().for_each(mark_undecided);
     Ok((report, outcomes))
+}
+
+/// A row of which no packet can decide a part is not decided.
+fn mark_undecided(finding: &mut Finding) {
+    let Finding::Judged(judged) = &*finding else { return };
+    let verdicts = judged.answer.parts.iter().filter_map(|part| match &part.ruling {
+        Ruling::Judged { verdict, .. } => Some(&**verdict),
+        Ruling::Refused(_) => None,
+    });
+    let missing = verdicts.flat_map(|verdict| verdict.egress.missing.iter().chain(&verdict.ingress.missing));
+    let reasons: BTreeSet<&str> = missing
+        .filter_map(|missing| match missing {
+            Missing::NoPacket(why) => Some(&**why),
+            _ => None,
+        })
+        .collect();
+    if !reasons.is_empty() {
+        let why = reasons.into_iter().collect::<Vec<_>>().join("; ");
+        *finding = Finding::Undecided { question: Box::new(judged.question.clone()), why };
+    }
 }
 
 /// Addresses and DNS names that a matrix asks about and that the lab must have, for [`plan::Options`].

@@ -21,7 +21,7 @@ use ringfence_model::{
     verdict::{Missing, Outcome, Reason, Side},
 };
 use ringfence_policy::{Compiled, Judge, Reference, permit::Permit};
-use sections::{EXPECTS_DIAGNOSTICS, Section};
+use sections::Section;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -37,7 +37,7 @@ fn check(name: &str, text: &str, section: &Section) -> Result<(), Failed> {
     }
     let loaded = section.read(name, text);
     let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    let expected = section.text(text).contains(EXPECTS_DIAGNOSTICS);
+    let expected = section.expects_diagnostics(text);
     for error in errors.clone().filter(|_| !expected) {
         let place = loaded.cluster.sources.place(error.origin).unwrap_or_default();
         let _ = writeln!(failures, "{place}: error: {}", error.message);
@@ -68,6 +68,10 @@ fn judge(
             let place = format!("{name}:{}: {judge}:", row.line);
             let judged = match finding {
                 Finding::Judged(judged) => judged,
+                Finding::Undecided { why, .. } => {
+                    let _ = writeln!(failures, "{place} undecided: {why}");
+                    continue;
+                }
                 Finding::Unreadable(problem) => {
                     let help = problem.help.as_deref().unwrap_or_default();
                     let _ = writeln!(failures, "{place} {} {help}", problem.message);

@@ -9,27 +9,20 @@
 mod sections;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Write as _,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use libtest_mimic::{Arguments, Failed};
-use ringfence_analysis::{
-    matrix::{self, Expect, Finding, Judged, Matrix},
-    question::Ruling,
-};
+use ringfence_analysis::matrix::{self, Expect, Finding, Matrix};
 use ringfence_lab::{
     judge, namespace, plan,
     run::{RunError, Running, Settings},
     trial::{Kernel, Outcomes, Tried},
 };
-use ringfence_model::{
-    cluster::Cluster,
-    flow::Endpoint,
-    verdict::{Missing, Outcome},
-};
+use ringfence_model::{cluster::Cluster, flow::Endpoint, verdict::Outcome};
 use sections::Section;
 
 /// Sections that cannot be built, and why.
@@ -172,47 +165,29 @@ fn rows(
     for (table, findings) in matrix.tables.iter().zip(&report.findings) {
         for (row, finding) in table.rows.iter().zip(findings) {
             total.rows += 1;
-            let (Finding::Judged(judged), Ok(case)) = (finding, &row.case) else {
-                let _ = writeln!(failures, "{name}:{}: the row cannot be judged", row.line);
-                continue;
+            let (judged, case) = match (finding, &row.case) {
+                (Finding::Judged(judged), Ok(case)) => (judged, case),
+                (Finding::Undecided { why, .. }, _) => {
+                    *total.undecided.entry(why.clone()).or_default() += 1;
+                    continue;
+                }
+                _ => {
+                    let _ = writeln!(failures, "{name}:{}: the row cannot be judged", row.line);
+                    continue;
+                }
             };
             if !matches!(case.expect, Expect::Allow | Expect::Deny | Expect::Mixed) {
                 total.other += 1;
-                continue;
-            }
-            let undecided = reasons(judged);
-            let wrong = judged.answer.parts.iter().any(|part| {
-                let outcome = part.ruling.outcome();
-                outcome != Outcome::Unknown && !matrix::part_is_met(case.expect, outcome)
-            });
-            if wrong || undecided.is_empty() && !judged.pass {
-                let verdict = judged.answer.summary.as_str();
+            } else if judged.pass {
+                total.decided += 1;
+            } else {
+                let (verdict, cells) = (judged.verdict(), row.cells.join(" | "));
                 let _ = writeln!(
                     failures,
-                    "{name}:{}: packets say {verdict}, but the row says | {} |",
-                    row.line,
-                    row.cells.join(" | ")
+                    "{name}:{}: packets say {verdict}, but the row says | {cells} |",
+                    row.line
                 );
-            } else if undecided.is_empty() {
-                total.decided += 1;
-            }
-            for why in undecided {
-                *total.undecided.entry(why).or_default() += 1;
             }
         }
     }
-}
-
-/// Why no packet can decide parts of a row.
-fn reasons(judged: &Judged) -> BTreeSet<String> {
-    let mut reasons = BTreeSet::new();
-    for part in &judged.answer.parts {
-        let Ruling::Judged { verdict, .. } = &part.ruling else { continue };
-        for missing in verdict.egress.missing.iter().chain(&verdict.ingress.missing) {
-            if let Missing::NoPacket(why) = missing {
-                reasons.insert(why.to_string());
-            }
-        }
-    }
-    reasons
 }

@@ -62,8 +62,13 @@ impl Book {
         let mut number = from;
         while number <= last {
             let address = of_bits(Family::of_net(net), number);
+            // An IPv6 network has too many addresses to look at each.
+            if let Some(range) = avoid.ranges().find(|range| (range.first..=range.last).contains(&address)) {
+                number = bits(range.last).checked_add(1)?;
+                continue;
+            }
             number = number.checked_add(1)?;
-            if !self.is_taken(address) && !avoid.contains(address) {
+            if !self.is_taken(address) {
                 self.cursors.insert(*net, number);
                 self.take(address, owner);
                 return Some(address);

@@ -74,13 +74,20 @@ impl Running {
         let seats = self.seats();
         let mut wanted = Vec::new();
         for trial in trials {
-            let Target::End(to) = &trial.to else { continue };
-            if let Ok(seat) = seats.seat(to, trial.family) {
+            let ends: Vec<(&Endpoint, u16)> = match (&trial.to, &trial.expected) {
+                (Target::End(to), _) => vec![(to, trial.port)],
+                (Target::Service { .. }, Expected::Backends(backends)) => {
+                    backends.iter().map(|backend| (&backend.end, backend.port)).collect()
+                }
+                (Target::Service { .. }, Expected::One(_)) => Vec::new(),
+            };
+            for (to, port) in ends {
+                let Ok(seat) = seats.seat(to, trial.family) else { continue };
                 let id = match to {
                     Endpoint::Pod(pod) => self.number(*pod),
                     _ => NO_POD,
                 };
-                wanted.push((seat.at, id, trial.protocol, trial.port));
+                wanted.push((seat.at, id, trial.protocol, port));
             }
         }
         let namespaces = seats.namespaces;
@@ -155,11 +162,15 @@ fn askable(trial: &Trial) -> Result<(), String> {
 /// The addresses and ports that a Service may have chosen.
 fn backends(trial: &Trial, running: &Running) -> Vec<(IpAddr, u16)> {
     let Expected::Backends(backends) = &trial.expected else { return Vec::new() };
-    let ends = backends.iter().filter_map(|backend| {
-        let place = running.lab.topology().pod(backend.pod)?;
-        Some(place.addresses.iter().map(|address| (*address, backend.port)))
+    let ends = backends.iter().flat_map(|backend| {
+        let addresses = match &backend.end {
+            Endpoint::Pod(pod) => running.lab.topology().pod(*pod).map_or(&[][..], |place| &place.addresses),
+            Endpoint::Address(address) => std::slice::from_ref(address),
+            Endpoint::Name(_) => &[],
+        };
+        addresses.iter().map(|address| (*address, backend.port))
     });
-    ends.flatten().collect()
+    ends.collect()
 }
 
 fn kernel(outcome: probe::Outcome) -> Kernel {
