@@ -22,6 +22,7 @@ use ringfence_dataplane::{
 };
 use ringfence_lab::{
     namespace, plan,
+    probe::Outcome as Answer,
     run::{RunError, Running, Settings},
     trial::{Disagreement, Expected, Kernel, Target, Trial, Tried},
 };
@@ -208,13 +209,14 @@ fn cluster(seed: u64) -> Result<Found> {
         bail!("seed {seed}: {} records of the logs were lost", outcomes.lost_records);
     }
     let options = settings(seed).program;
+    let rejects = options.refusal == Refusal::Reject;
     let programs = match Programs::new(running.compiled(), None, &options) {
         Ok(programs) => programs,
         Err(error) => bail!("seed {seed}: {error}"),
     };
     let mut counts = Counts { clusters: 1, ..Counts::default() };
     for tried in outcomes.tried {
-        if let Some(what) = difference(&tried, &programs) {
+        if let Some(what) = difference(&tried, &programs, rejects) {
             let cluster = running.lab().cluster().clone();
             return Ok(Found::Difference(Box::new(Difference { cluster, tried, what })));
         }
@@ -259,8 +261,8 @@ fn usual(running: &Running) -> Vec<Trial> {
     services
 }
 
-/// How the judges differ about a packet, if they do.
-fn difference(tried: &Tried, programs: &Programs<'_>) -> Option<String> {
+/// How the judges differ about a packet, if they do. `rejects` says that whoever is refused is told.
+fn difference(tried: &Tried, programs: &Programs<'_>, rejects: bool) -> Option<String> {
     let outcome = tried.trial.expected.outcome().map_or("either", Outcome::as_str);
     if let Some(disagreement) = tried.disagreement {
         let how = match disagreement {
@@ -269,6 +271,9 @@ fn difference(tried: &Tried, programs: &Programs<'_>) -> Option<String> {
             Disagreement::WrongBackend => "sent to a wrong backend",
         };
         return Some(format!("the engine says {outcome}; {how} by a kernel ({:?})", tried.kernel));
+    }
+    if rejects && matches!(&tried.kernel, Kernel::Denied(how) if *how == Answer::Silent.to_string()) {
+        return Some(format!("the engine says {outcome}; a kernel refuses it, but does not say so"));
     }
     if let Some(denial) = tried.misnamed() {
         let (node, direction) = (&denial.node, denial.direction.as_str());
@@ -327,7 +332,8 @@ fn again(seed: u64, cluster: &Cluster, flow: &Flow) -> Result<Option<String>> {
     let outcomes = running.run(trials, &|_| ())?;
     let options = settings(seed).program;
     let Ok(programs) = Programs::new(running.compiled(), None, &options) else { return Ok(None) };
-    Ok(outcomes.tried.iter().find_map(|tried| difference(tried, &programs)))
+    let rejects = options.refusal == Refusal::Reject;
+    Ok(outcomes.tried.iter().find_map(|tried| difference(tried, &programs, rejects)))
 }
 
 fn view(seed: u64) -> View {

@@ -8,9 +8,6 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 use ringfence_analysis::matrix::{self, Matrix};
 use ringfence_manifest::{Input, Loaded};
 
-/// A section with this line expects its manifests to be refused in part.
-const EXPECTS_DIAGNOSTICS: &str = "<!-- diagnostics: expected -->";
-
 /// How a section is checked: the name of its file, the text of the file, the section.
 pub(crate) type Check = fn(&str, &str, &Section) -> Result<(), Failed>;
 
@@ -128,12 +125,7 @@ impl Section {
         matrix::markdown::read(&format!("{}{}", "\n".repeat(above), self.text(text)))
     }
 
-    /// Whether some of its manifests are meant to be refused.
-    pub(crate) fn expects_diagnostics(&self, text: &str) -> bool {
-        self.text(text).contains(EXPECTS_DIAGNOSTICS)
-    }
-
-    fn text<'a>(&self, file: &'a str) -> &'a str {
+    pub(crate) fn text<'a>(&self, file: &'a str) -> &'a str {
         file.get(self.span.clone()).unwrap_or_default()
     }
 }
