@@ -275,6 +275,10 @@ fn difference(tried: &Tried, programs: &Programs<'_>, rejects: bool) -> Option<S
     if rejects && matches!(&tried.kernel, Kernel::Denied(how) if *how == Answer::Silent.to_string()) {
         return Some(format!("the engine says {outcome}; a kernel refuses it, but does not say so"));
     }
+    let denied = matches!((&tried.kernel, &tried.trial.to), (Kernel::Denied(_), Target::End(_)));
+    if denied && tried.denials.iter().all(|denial| denial.audit) {
+        return Some(format!("the engine says {outcome}; a kernel refuses it, but no log says why"));
+    }
     if let Some(denial) = tried.misnamed() {
         let (node, direction) = (&denial.node, denial.direction.as_str());
         return Some(format!("the log of {node} names other rules for {direction}: {}", denial.rule));
