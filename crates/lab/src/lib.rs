@@ -5,6 +5,7 @@ mod build;
 pub mod control;
 pub mod dns;
 pub mod exec;
+pub mod judge;
 pub mod lab;
 pub mod link;
 pub mod listen;

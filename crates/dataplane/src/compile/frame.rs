@@ -81,7 +81,19 @@ impl Frame<'_> {
     fn base(&self, point: HookPoint) -> Chain {
         let Options { mark_mask: mask, priority, .. } = *self.options;
         let known = Statement::Mark { mask, value: self.options.epoch_mark(), negated: false };
-        let rules = vec![rule(vec![known, go(Verdict::Accept)]), rule(vec![goto(JUDGE)])];
+        let mut rules = vec![rule(vec![known, go(Verdict::Accept)])];
+        // A refusal that the node itself sends, for a pod or for itself, is a packet of the connection that it refuses, and
+        // must not be refused in turn. Nothing else is related to a connection and runs against it, except ICMP errors.
+        if point != HookPoint::Forward {
+            let related = Statement::State(state::RELATED);
+            rules.push(rule(vec![related, Statement::Reply(true), go(Verdict::Accept)]));
+        }
+        if point == HookPoint::Output {
+            // The reset of a reply, which cuts the connection.
+            let dead = Statement::Mark { mask, value: self.options.dead_mark(), negated: false };
+            rules.push(rule(vec![Statement::State(state::RELATED), dead, go(Verdict::Accept)]));
+        }
+        rules.push(rule(vec![goto(JUDGE)]));
         Chain { hook: Some(Hook { point, nat: false, priority }), rules }
     }
 

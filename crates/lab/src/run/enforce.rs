@@ -253,6 +253,7 @@ fn denial(node: &Text, record: &FlowRecord) -> Denial {
         node: node.clone(),
         direction: record.direction,
         rule: words,
+        reasons: record.reasons.clone(),
         origin: rule.map_or_else(
             || policies.first().map_or(Origin::NONE, |policy| policy.origin),
             |rule| rule.origin,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ringfence_model::{flow::Endpoint, workload::PodId};
+use ringfence_model::{address::Family, flow::Endpoint, workload::PodId};
 
 use super::{OnProgress, Progress, RunError, Running, seats::Seats};
 use crate::{
@@ -74,13 +74,20 @@ impl Running {
         let seats = self.seats();
         let mut wanted = Vec::new();
         for trial in trials {
-            let Target::End(to) = &trial.to else { continue };
-            if let Ok(seat) = seats.seat(to, trial.family) {
+            let ends: Vec<(&Endpoint, u16)> = match (&trial.to, &trial.expected) {
+                (Target::End(to), _) => vec![(to, trial.port)],
+                (Target::Service { .. }, Expected::Backends(backends)) => {
+                    backends.iter().map(|backend| (&backend.end, backend.port)).collect()
+                }
+                (Target::Service { .. }, Expected::One(_)) => Vec::new(),
+            };
+            for (to, port) in ends {
+                let Ok(seat) = seats.seat(to, trial.family) else { continue };
                 let id = match to {
                     Endpoint::Pod(pod) => self.number(*pod),
                     _ => NO_POD,
                 };
-                wanted.push((seat.at, id, trial.protocol, trial.port));
+                wanted.push((seat.at, id, trial.protocol, port));
             }
         }
         let namespaces = seats.namespaces;
@@ -126,6 +133,7 @@ pub(super) fn run(
 
 /// The packet that tries a trial, or why there is none.
 fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
+    askable(trial)?;
     let from = seats.seat(&trial.from, trial.family)?;
     let to = match &trial.to {
         Target::Service { address, .. } => *address,
@@ -134,14 +142,35 @@ fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
     Ok(Probe { from: from.at, source: from.address, to, protocol: trial.protocol, port: trial.port })
 }
 
+/// Whether the prober has a question of the kind.
+fn askable(trial: &Trial) -> Result<(), String> {
+    let echo = match (trial.protocol, trial.family) {
+        (Protocol::Icmp, Family::V4) => 8,
+        (Protocol::Icmpv6, Family::V6) => 128,
+        (Protocol::Icmp | Protocol::Icmpv6, family) => {
+            return Err(format!("{} is not spoken over {}", trial.protocol.as_str(), family.as_str()));
+        }
+        _ if trial.port == 0 => return Err("nobody can listen on port 0".to_owned()),
+        _ => return Ok(()),
+    };
+    if trial.port == echo {
+        return Ok(());
+    }
+    Err(format!("nothing answers {} messages of type {}", trial.protocol.as_str(), trial.port))
+}
+
 /// The addresses and ports that a Service may have chosen.
 fn backends(trial: &Trial, running: &Running) -> Vec<(IpAddr, u16)> {
     let Expected::Backends(backends) = &trial.expected else { return Vec::new() };
-    let ends = backends.iter().filter_map(|backend| {
-        let place = running.lab.topology().pod(backend.pod)?;
-        Some(place.addresses.iter().map(|address| (*address, backend.port)))
+    let ends = backends.iter().flat_map(|backend| {
+        let addresses = match &backend.end {
+            Endpoint::Pod(pod) => running.lab.topology().pod(*pod).map_or(&[][..], |place| &place.addresses),
+            Endpoint::Address(address) => std::slice::from_ref(address),
+            Endpoint::Name(_) => &[],
+        };
+        addresses.iter().map(|address| (*address, backend.port))
     });
-    ends.flatten().collect()
+    ends.collect()
 }
 
 fn kernel(outcome: probe::Outcome) -> Kernel {

@@ -62,7 +62,7 @@ impl Trial {
                     return None;
                 }
                 let mut answered =
-                    backends.iter().filter(|backend| by.is_none_or(|pod| pod == backend.pod)).peekable();
+                    (backends.iter()).filter(|backend| by.is_none_or(|pod| backend.end == Endpoint::Pod(pod))).peekable();
                 if answered.peek().is_none() {
                     return Some(Disagreement::WrongBackend);
                 }
