@@ -5,6 +5,12 @@
 //! Rounds of all contenders take turns, which is why this is no criterion bench: two measurements one after the other
 //! differ by more on a shared machine than what is measured. Everything happens in network namespaces of this process.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench ends by panicking"
+)]
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
 
 mod support;
@@ -21,7 +27,7 @@ use nix::{
 };
 use ringfence_dataplane::{
     compile::{Options, compile},
-    netlink::Nftables,
+    reconcile::{Keeper, Ownership},
 };
 use ringfence_policy::Compiled;
 use support::{
@@ -105,8 +111,16 @@ fn contenders(plan: &Plan, compiled: &Compiled, real: Sample) -> Vec<Contender> 
     vec![
         contender("no policy", &|_| ()),
         contender("no policy again", &|_| ()),
-        contender("like kube-router", &|node| node.nft(&kube_router::ruleset(plan))),
-        contender("ringfence", &|node| node.run(|| Nftables::open().unwrap().load(&program.table).unwrap())),
+        contender("like kube-router", &|node| {
+            kube_router::ruleset(plan).iter().for_each(|part| node.nft(part));
+        }),
+        contender("ringfence", &|node| {
+            // A table that goes into the kernel in parts if it must.
+            node.run(|| {
+                let mut keeper = Keeper::open(program.table.name.clone(), Ownership::Shared).unwrap();
+                keeper.set(program.table.clone()).unwrap();
+            });
+        }),
     ]
 }
 

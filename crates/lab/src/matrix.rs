@@ -8,8 +8,9 @@ use std::{
 
 use ringfence_analysis::matrix::{self, Finding, Matrix, Report, Row, Table};
 use ringfence_model::{
+    address::Family,
     cluster::Cluster,
-    flow::Flow,
+    flow::{Endpoint, Flow},
     verdict::{Outcome, Verdict},
 };
 use ringfence_policy::Judge;
@@ -57,17 +58,17 @@ pub fn run(
     tried: &[Tried],
 ) -> Report {
     let by_flow = tried.iter().filter_map(|one| Some((one.trial.flow()?, &one.kernel))).collect();
-    let packets = Packets { judge, by_flow, undecided: RefCell::default() };
+    let packets = Packets { judge, cluster, by_flow, row: RefCell::default() };
     let of_row = |row: &Row| {
         let table = Table { heading: None, columns: Vec::new(), rows: vec![row.clone()] };
         let alone = Matrix { tables: vec![table], faults: Vec::new() };
         let report = matrix::run(&alone, cluster, &packets, namespace);
         let finding = report.findings.into_iter().flatten().next();
-        let reasons = packets.undecided.take();
+        let why = packets.row.take().undecided();
         match finding {
-            Some(Finding::Judged(judged)) if !reasons.is_empty() => Some(Finding::Undecided {
+            Some(Finding::Judged(judged)) if !why.is_empty() => Some(Finding::Undecided {
                 question: Box::new(judged.question),
-                why: reasons.into_iter().collect::<Vec<_>>().join("; "),
+                why: why.into_iter().collect::<Vec<_>>().join("; "),
             }),
             finding => finding,
         }
@@ -79,9 +80,40 @@ pub fn run(
 /// The kernel as a judge of what was tried.
 struct Packets<'a, J> {
     judge: &'a J,
+    cluster: &'a Cluster,
     by_flow: BTreeMap<Flow, &'a Kernel>,
-    /// Why the packets do not decide what was asked last.
-    undecided: RefCell<BTreeSet<String>>,
+    row: RefCell<OfRow>,
+}
+
+/// What packets say of the connections of one row.
+#[derive(Default)]
+struct OfRow {
+    /// How many they decide.
+    decided: usize,
+    /// Why they do not decide others.
+    reasons: BTreeSet<String>,
+    /// Why others cannot exist: a pod has no address of their family.
+    impossible: BTreeSet<String>,
+}
+
+impl OfRow {
+    /// Why the row is not decided; nothing if it is. What cannot exist matters only where there is nothing else.
+    fn undecided(self) -> BTreeSet<String> {
+        if self.reasons.is_empty() && self.decided == 0 { self.impossible } else { self.reasons }
+    }
+}
+
+impl<J> Packets<'_, J> {
+    /// Whether both ends have addresses of the flow's family.
+    fn exists(&self, flow: &Flow) -> bool {
+        [&flow.from, &flow.to].into_iter().all(|end| match end {
+            Endpoint::Pod(id) => self
+                .cluster
+                .pod(*id)
+                .is_some_and(|pod| pod.addresses.iter().any(|address| Family::of(*address) == flow.family)),
+            Endpoint::Address(_) | Endpoint::Name(_) => true,
+        })
+    }
 }
 
 impl<J: Judge> Judge for Packets<'_, J> {
@@ -91,17 +123,30 @@ impl<J: Judge> Judge for Packets<'_, J> {
             return verdict;
         }
         let plain = Flow { request: None, ..flow.clone() };
-        let undecided = |why: &str| drop(self.undecided.borrow_mut().insert(why.to_owned()));
+        let mut row = self.row.borrow_mut();
         if self.judge.verdict(&plain).outcome == Outcome::AllowIf {
-            undecided("it depends on what a proxy would see, and the lab has none: the port is closed");
+            let why = "it depends on what a proxy would see, and the lab has none: the port is closed";
+            row.reasons.insert(why.to_owned());
             return verdict;
         }
         // The reasons stay the engine's: the packets know none.
         match self.by_flow.get(&plain) {
-            None => undecided("no packet was sent"),
-            Some(Kernel::Undecided(why)) => undecided(why),
-            Some(Kernel::Allowed(_)) => verdict.outcome = Outcome::Allow,
-            Some(Kernel::Denied(_)) => verdict.outcome = Outcome::Deny,
+            None => {
+                row.reasons.insert("no packet was sent".to_owned());
+            }
+            Some(Kernel::Undecided(why)) => {
+                let exists = self.exists(&plain);
+                let reasons = if exists { &mut row.reasons } else { &mut row.impossible };
+                reasons.insert(why.clone());
+            }
+            Some(Kernel::Allowed(_)) => {
+                row.decided += 1;
+                verdict.outcome = Outcome::Allow;
+            }
+            Some(Kernel::Denied(_)) => {
+                row.decided += 1;
+                verdict.outcome = Outcome::Deny;
+            }
         }
         verdict
     }
@@ -143,7 +188,7 @@ kind: CiliumNetworkPolicy
 metadata: {name: web, namespace: shop}
 spec:
   endpointSelector: {matchLabels: {app: web}}
-  ingress: [{toPorts: [{ports: [{port: \"80\"}], rules: {http: [{method: GET}]}}]}]
+  ingress: [{toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: [{method: GET}]}}]}]
 ";
 
     /// What comes of rows if the kernel does as a closure says.
@@ -177,7 +222,8 @@ spec:
 
     #[test]
     fn rows_are_judged_by_packets() {
-        let matrix = "web,api,8080,allow\nweb,svc:shop/api,80,allow\n203.0.113.9,api,8080,deny\nwbe,api,1,deny\n";
+        let matrix =
+            "web,api,8080,allow\nweb,svc:shop/api,80,allow\n203.0.113.9,api,8080,deny\nwbe,api,1,deny\n";
         let fine = ["allow true", "allow true", "deny true"];
         assert_eq!(rows(matrix, as_expected)[..3], fine);
         assert_eq!(rows(matrix, |_| Kernel::Allowed(None))[..3], ["allow true", "allow true", "allow false"]);
@@ -194,5 +240,16 @@ spec:
         let found = rows(matrix, |_| Kernel::Undecided("no route".to_owned()));
         assert!(found[0].contains("proxy") && found[1].contains("proxy"), "{found:?}");
         assert_eq!(found[2], "no route");
+    }
+
+    #[test]
+    fn a_family_that_a_pod_lacks_does_not_matter_where_another_is_tried() {
+        let only_v4 = |trial: &Trial| match trial.family {
+            Family::V4 => as_expected(trial),
+            Family::V6 => Kernel::Undecided("the pod has no IPv6 address".to_owned()),
+        };
+        assert_eq!(rows("internet,api,8080,deny\n", only_v4), ["deny true"]);
+        let nothing = rows("2001:db8::9,api,8080,deny\n", only_v4);
+        assert!(nothing[0].contains("IPv6") || nothing[0].contains("family"), "{nothing:?}");
     }
 }

@@ -10,34 +10,46 @@ use ringfence_model::port::Protocol;
 
 use super::plan::{Peer, Plan, Pod, Policy, Rule};
 
-/// The whole ruleset, IPv4.
-pub(crate) fn ruleset(plan: &Plan) -> String {
+/// Bytes of text that `nft` surely gets into one message, in a user namespace too.
+const PART: usize = 15_000;
+
+/// The whole ruleset, IPv4, in parts to be loaded one after the other.
+pub(crate) fn ruleset(plan: &Plan) -> Vec<String> {
     let mut sets = String::new();
-    let mut chains = String::new();
+    let mut chains =
+        "chain common {\nct state invalid counter drop\nct state established,related counter accept\n\
+        icmp type { echo-request, destination-unreachable, time-exceeded } counter accept\n}\n"
+            .to_owned();
     for (number, policy) in plan.policies.iter().enumerate() {
         write_policy(&mut sets, &mut chains, plan, policy, number);
     }
-    let mut jumps = String::new();
+    let mut jumps = Vec::new();
     for (number, pod) in plan.on_node().enumerate() {
         write_pod(&mut chains, plan, pod, number);
         let address = pod.address;
-        let _ = writeln!(jumps, "ip daddr {address} counter jump pod-fw-{number}");
-        let _ = writeln!(jumps, "ip saddr {address} counter jump pod-fw-{number}");
+        jumps.push(format!("ip daddr {address} counter jump pod-fw-{number}"));
+        jumps.push(format!("ip saddr {address} counter jump pod-fw-{number}"));
     }
-    let mut text = format!(
-        "table ip kube-router-filter {{\n{sets}\
-         chain common {{\nct state invalid counter drop\nct state established,related counter accept\n\
-         icmp type {{ echo-request, destination-unreachable, time-exceeded }} counter accept\n}}\n{chains}"
-    );
+    jumps.push("meta mark & 0x20000 == 0x20000 counter accept".to_owned());
     for hook in ["input", "forward", "output"] {
         let _ = writeln!(
-            text,
-            "chain router-{hook} {{\ntype filter hook {hook} priority filter; policy accept;\n{jumps}\
-             meta mark & 0x20000 == 0x20000 counter accept\n}}"
+            chains,
+            "chain router-{hook} {{\ntype filter hook {hook} priority filter; policy accept;\n}}"
         );
+        // More of a chain is appended to it.
+        for some in jumps.chunks(50) {
+            let _ = writeln!(chains, "chain router-{hook} {{\n{}\n}}", some.join("\n"));
+        }
     }
-    text.push_str("}\n");
-    text
+    // A set is a line, a chain ends with a line of its own.
+    let mut parts = vec![String::new()];
+    for block in sets.split_inclusive('\n').chain(chains.split_inclusive("\n}\n")) {
+        if parts.last().is_some_and(|part| part.len() + block.len() > PART) {
+            parts.push(String::new());
+        }
+        parts.last_mut().expect("there is one").push_str(block);
+    }
+    parts.into_iter().map(|part| format!("table ip kube-router-filter {{\n{part}}}\n")).collect()
 }
 
 fn write_pod(text: &mut String, plan: &Plan, pod: &Pod, number: usize) {

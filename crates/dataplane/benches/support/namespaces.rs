@@ -108,10 +108,7 @@ impl Namespace {
     }
 
     fn sysctl(&self, name: &str, value: &str) {
-        self.run(|| {
-            std::fs::write(format!("/proc/sys/{name}"), value)
-                .unwrap_or_else(|error| panic!("{name}: {error}"))
-        });
+        self.run(|| std::fs::write(format!("/proc/sys/{name}"), value).expect(name));
     }
 
     /// A path to it for another process.

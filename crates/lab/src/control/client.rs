@@ -66,7 +66,8 @@ impl Client {
     /// When nobody answers there.
     pub fn connect(directory: &Directory, pid: u32) -> Result<Self, ControlError> {
         let path = directory.socket(pid);
-        let stream = UnixStream::connect(&path).map_err(system(format!("connect to `{}`", path.display())))?;
+        let stream =
+            UnixStream::connect(&path).map_err(system(format!("connect to `{}`", path.display())))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 

@@ -74,7 +74,10 @@ impl Directory {
             match UnixStream::connect(&path) {
                 Ok(_) => pids.push(pid),
                 // Nobody listens: the lab is gone, without having had the time to tidy up.
-                Err(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => drop(fs::remove_file(&path)),
+                Err(cause) if cause.kind() == io::ErrorKind::ConnectionRefused => {
+                    // Another process may have removed it meanwhile.
+                    let _ = fs::remove_file(&path);
+                }
                 Err(_) => {}
             }
         }

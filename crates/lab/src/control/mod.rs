@@ -64,7 +64,9 @@ pub enum ControlError {
 fn running(pids: &[u32]) -> String {
     match pids {
         [] => "none runs anywhere".to_owned(),
-        pids => format!("those that run are {}", pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+        pids => {
+            format!("those that run are {}", pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

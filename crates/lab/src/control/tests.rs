@@ -130,7 +130,10 @@ fn flows_are_kept_and_followed_until_the_lab_ends() {
     assert_eq!((flow.verdict.as_str(), flow.direction.as_str(), flow.time), ("denied", "ingress", 1.5));
     let to = FlowEnd { name: "shop/api".to_owned(), address: "10.244.0.2".to_owned(), port: Some(8080) };
     assert_eq!((flow.to, flow.protocol.as_str()), (to, "TCP"));
-    assert_eq!((flow.rule.as_str(), flow.places.as_slice()), ("isolated by NetworkPolicy shop/closed", &["a.yaml:15".to_owned()][..]));
+    assert_eq!(
+        (flow.rule.as_str(), flow.places.as_slice()),
+        ("isolated by NetworkPolicy shop/closed", &["a.yaml:15".to_owned()][..])
+    );
     assert_eq!(before.answer().unwrap(), Answer::End);
 
     let mut follower = Client::connect(&directory, 7).unwrap();

@@ -30,6 +30,7 @@ pub use ledger::{Account, Direction, Ledger, Sent, Way};
 pub use message::Answerer;
 
 use crate::{
+    dns::Zone,
     namespace::{Namespace, NamespaceError},
     probe::socket::{Datagrams, tcp_listener},
 };
@@ -122,6 +123,15 @@ impl Listeners {
             self.command(Command::Add(opened?))?;
         }
         Ok(())
+    }
+
+    /// Has the listeners on UDP port 53 with these numbers answer DNS from a zone too, and all others that do at
+    /// [`LOOPBACK`](crate::dns::LOOPBACK); whatever zone was answered from before is forgotten.
+    ///
+    /// # Errors
+    /// When the thread that serves them has ended.
+    pub fn answer_dns(&self, zone: Zone, listeners: BTreeSet<u32>) -> Result<(), ListenError> {
+        self.command(Command::Dns(Some(server::Dns { zone, listeners })))
     }
 
     /// What tells when they have caught up.

@@ -30,9 +30,12 @@ use super::{
     message::{Answerer, Request},
     stream::{Incoming, Step},
 };
-use crate::probe::{
-    sctp::{Chunk, HEARTBEAT, Header, heartbeat, packet},
-    socket::{Buffers, Datagrams},
+use crate::{
+    dns::{self, LOOPBACK, Zone},
+    probe::{
+        sctp::{Chunk, HEARTBEAT, Header, heartbeat, packet},
+        socket::{Buffers, Datagrams},
+    },
 };
 
 /// The token of the event that announces commands.
@@ -62,9 +65,31 @@ pub(crate) enum Opened {
 pub(crate) enum Command {
     Add(Vec<Opened>),
     Close(u32),
+    /// Answers DNS from now on, or no more.
+    Dns(Option<Dns>),
     /// Asks to be told when nothing that has come waits to be served.
     Await(Sender<()>),
     Stop,
+}
+
+/// Listeners on port 53 that answer DNS beside what probes ask.
+pub(crate) struct Dns {
+    /// What they know.
+    pub(crate) zone: Zone,
+    /// The numbers of those that answer at any address; the others answer at [`LOOPBACK`] only.
+    pub(crate) listeners: BTreeSet<u32>,
+}
+
+impl Dns {
+    /// The answer to a message that came to a listener at an address, if it is DNS's to answer.
+    fn answer(&self, message: &[u8], answerer: Answerer, at: Option<IpAddr>) -> Option<Vec<u8>> {
+        // A message of DNS has zeros in its header (RFC 1035 4.1.1); what probes send is text.
+        if !message.contains(&0) {
+            return None;
+        }
+        let there = at == Some(IpAddr::V4(LOOPBACK)) || self.listeners.contains(&answerer.listener);
+        (there && answerer.port == dns::PORT).then(|| dns::respond(message, &self.zone, true)).flatten()
+    }
 }
 
 enum Slot {
@@ -113,6 +138,7 @@ pub(crate) struct Server {
     /// Held connections that have asked for pushes: they ask again until they hear one.
     pushing: BTreeSet<u32>,
     awaiting: Vec<Sender<()>>,
+    dns: Option<Dns>,
     numbers: u64,
     buffers: Buffers,
 }
@@ -135,6 +161,7 @@ impl Server {
             pushes: BTreeMap::new(),
             pushing: BTreeSet::new(),
             awaiting: Vec::new(),
+            dns: None,
             numbers: 0,
             buffers: Buffers::new(),
         })
@@ -184,6 +211,7 @@ impl Server {
             match self.commands.try_recv() {
                 Ok(Command::Add(opened)) => opened.into_iter().for_each(|opened| self.add(opened)),
                 Ok(Command::Close(id)) => self.close(id),
+                Ok(Command::Dns(dns)) => self.dns = dns,
                 Ok(Command::Await(told)) => self.awaiting.push(told),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                     return std::ops::ControlFlow::Break(());
@@ -319,6 +347,11 @@ impl Server {
         let Some(Slot::Udp { socket, answerer }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
+        if let Some(answer) = self.dns.as_ref().and_then(|dns| dns.answer(received.payload, *answerer, from)) {
+            // As below: who hears nothing asks again.
+            let _ = socket.send(&answer, from, to);
+            return true;
+        }
         match Request::read(&String::from_utf8_lossy(received.payload)) {
             Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
             Request::Push { connection, every, count } => {

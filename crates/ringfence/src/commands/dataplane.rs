@@ -35,7 +35,8 @@ fn show(args: &ShowArgs, context: &Context) -> Result<Exit, Failure> {
     let topology = plan(loaded.compiled.cluster(), &settings.plan)
         .map_err(|error| Box::new(Diagnostic::error("plan", Origin::NONE, error.to_string())))?;
     let node = node(&args.node, &topology.cluster)?;
-    let audited = lab::has_audit_policies(&topology.cluster).then(|| Compiled::with_audit(topology.cluster.clone()));
+    let audited =
+        lab::has_audit_policies(&topology.cluster).then(|| Compiled::with_audit(topology.cluster.clone()));
     let compiled = Compiled::new(topology.cluster);
     let program = compile(&compiled, audited.as_ref(), node.as_str(), &settings.program);
     match args.format {

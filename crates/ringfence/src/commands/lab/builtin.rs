@@ -107,19 +107,19 @@ pub(super) fn run(program: &OsStr, arguments: &[OsString], entered: &Entered) ->
     let resolver = resolver(&entered.door.resolv_conf);
     match builtin {
         Builtin::Resolve { name } => {
-            let found = resolver.resolve(&entered.namespace, &name).map_err(failure)?;
+            let found = resolver.resolve(&entered.namespace, &name).map_err(|error| failure(&error))?;
             output::plain(|out| found.iter().try_for_each(|address| writeln!(out, "{address}")))?;
             Ok(Exit::Fine)
         }
         Builtin::Connect { host, port, over } => connect(entered, &resolver, &host, port, over.protocol()),
         Builtin::Listen { port, over } => {
             let mut tell = |heard: Heard<'_>| tell(heard);
-            listen(&entered.namespace, over.protocol(), port, &mut tell).map_err(failure)?;
+            listen(&entered.namespace, over.protocol(), port, &mut tell).map_err(|error| failure(&error))?;
             Ok(Exit::Fine)
         }
         Builtin::Get { url } => {
             let url = if url.contains("://") { url } else { format!("http://{url}") };
-            let page = http_get(&entered.namespace, &resolver, &url).map_err(failure)?;
+            let page = http_get(&entered.namespace, &resolver, &url).map_err(|error| failure(&error))?;
             output::plain(|out| out.write_all(&page.body))?;
             Ok(if page.status < 400 { Exit::Fine } else { Exit::Finding })
         }
@@ -135,7 +135,7 @@ fn connect(
     protocol: Protocol,
 ) -> Result<Exit, Failure> {
     let prober = Prober::new(Options::default());
-    for address in resolver.resolve(&entered.namespace, host).map_err(failure)? {
+    for address in resolver.resolve(&entered.namespace, host).map_err(|error| failure(&error))? {
         let to = SocketAddr::new(address, port);
         let outcome = prober
             .connect(&entered.namespace, to, protocol)
@@ -172,6 +172,6 @@ fn resolver(text: &str) -> Resolver {
     Resolver { server: SocketAddr::new(server, DNS), search: words("search") }
 }
 
-fn failure(error: ClientError) -> Failure {
+fn failure(error: &ClientError) -> Failure {
     Box::new(Diagnostic::error("exec", Origin::NONE, error.to_string()))
 }

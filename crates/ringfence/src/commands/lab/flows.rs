@@ -68,7 +68,10 @@ fn text(flow: &FlowFacts, out: &mut dyn Write) -> io::Result<()> {
     let port = flow.to.port.map(|port| format!(":{port}")).unwrap_or_default();
     let (time, verdict, direction) = (clock(flow.time), &flow.verdict, &flow.direction);
     let (from, to, protocol) = (name(&flow.from), name(&flow.to), &flow.protocol);
-    write!(out, "{DIM}{time}{DIM:#} {style}{verdict:<10}{style:#} {direction:<7} {from} -> {to}{port}/{protocol}")?;
+    write!(
+        out,
+        "{DIM}{time}{DIM:#} {style}{verdict:<10}{style:#} {direction:<7} {from} -> {to}{port}/{protocol}"
+    )?;
     writeln!(out, "  {} {DIM}{}{DIM:#}", flow.rule, flow.places.join(" "))
 }
 

@@ -13,7 +13,8 @@ use crate::{
 
 /// Lists them.
 pub(super) fn run(args: &ListArgs, context: &Context) -> Result<Exit, Failure> {
-    let labs = Directory::of_user().and_then(|directory| labs(&directory)).map_err(|error| control(&error))?;
+    let labs =
+        Directory::of_user().and_then(|directory| labs(&directory)).map_err(|error| control(&error))?;
     match args.format {
         StreamFormat::Json => output::plain(|out| {
             for lab in &labs {

@@ -62,19 +62,19 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
 
     let progress = Progress::new(context);
     let tell = |at| progress.tell(at);
-    let mut running = Running::start(loaded.compiled.cluster(), settings, &tell).map_err(failure)?;
+    let mut running =
+        Running::start(loaded.compiled.cluster(), settings, &tell).map_err(|error| failure(&error))?;
     board.show(running.lab());
     let mut trials = running.trials(&running.scope());
     if let Some(file) = &file {
         add(&mut trials, of_matrix(&running, &file.matrix, namespace));
     }
-    let outcomes = running.run(trials, &tell).map_err(failure)?;
+    let outcomes = running.run(trials, &tell).map_err(|error| failure(&error))?;
     progress.finish();
 
     let cluster = running.lab().cluster();
     let checked = file.as_ref().map(|file| {
-        let report =
-            on_packets::run(&file.matrix, cluster, &running.judge(), namespace, &outcomes.tried);
+        let report = on_packets::run(&file.matrix, cluster, &running.judge(), namespace, &outcomes.tried);
         Checked::new(file, report, cluster)
     });
     let faulty = checked.as_ref().is_some_and(|checked| checked.show_problems(context));
@@ -105,9 +105,9 @@ pub(crate) fn test_matrix(
     let progress = Progress::new(context);
     let tell = |at| progress.tell(at);
     let settings = settings(BuildArgs::default(), Some(matrix));
-    let mut running = Running::start(cluster, settings, &tell).map_err(failure)?;
+    let mut running = Running::start(cluster, settings, &tell).map_err(|error| failure(&error))?;
     let trials = of_matrix(&running, matrix, namespace);
-    let outcomes = running.run(trials, &tell).map_err(failure)?;
+    let outcomes = running.run(trials, &tell).map_err(|error| failure(&error))?;
     progress.finish();
     let cluster = running.lab().cluster();
     let report = on_packets::run(matrix, cluster, &running.judge(), namespace, &outcomes.tried);
@@ -134,7 +134,9 @@ pub(crate) fn settings(build: BuildArgs, matrix: Option<&Matrix>) -> Settings {
     let rows = matrix.iter().flat_map(|matrix| &matrix.tables).flat_map(|table| &table.rows);
     let cases: Vec<_> = rows.filter_map(|row| row.case.as_ref().ok()).collect();
     let ends = || cases.iter().flat_map(|case| [&case.from, &case.to]).map(|end| end.trim());
-    let is_name = |end: &&str| end.contains('.') && !end.contains(['/', ':']) && end.parse::<std::net::IpAddr>().is_err();
+    let is_name = |end: &&str| {
+        end.contains('.') && !end.contains(['/', ':']) && end.parse::<std::net::IpAddr>().is_err()
+    };
     Settings {
         plan: plan::Options {
             nodes: build.nodes.map(usize::from),
@@ -158,8 +160,8 @@ pub(crate) fn has_audit_policies(cluster: &Cluster) -> bool {
     network.chain(tiers).chain(cilium).any(|policy| policy.audit)
 }
 
-fn failure(error: RunError) -> Failure {
-    match &error {
+fn failure(error: &RunError) -> Failure {
+    match error {
         RunError::Namespace(error) => namespaces(error),
         RunError::Lab(ringfence_lab::lab::LabError::Namespace(error)) => namespaces(error),
         _ => Box::new(Diagnostic::error("lab", Origin::NONE, error.to_string())),

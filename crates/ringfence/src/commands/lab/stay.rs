@@ -54,6 +54,7 @@ impl Staying<'_> {
                 Box::new(Diagnostic::error("lab", Origin::NONE, format!("cannot wait for signals: {cause}")))
             })?;
         }
+        running.answer_dns().map_err(|error| failure(&error))?;
         let server = Server::start(directory, self.board).map_err(|error| control(&error))?;
         let watched = if self.args.watch { ", changes of the manifests are applied" } else { "" };
         self.progress.say(&format!(
@@ -94,16 +95,13 @@ impl Staying<'_> {
                 return Ok(());
             }
         };
-        let changed = running.update(loaded.compiled.cluster()).map_err(failure)?;
+        let changed = running.update(loaded.compiled.cluster()).map_err(|error| failure(&error))?;
         self.board.show(running.lab());
         let applied = start.elapsed();
         let (came, went) = (changed.added.len(), changed.removed.len());
-        self.progress.say(&format!(
-            "applied in {} ms: {came} pods came, {went} went",
-            applied.as_millis()
-        ));
+        self.progress.say(&format!("applied in {} ms: {came} pods came, {went} went", applied.as_millis()));
         let trials = running.trials(&running.scope());
-        let outcomes = running.run(trials, &|at| self.progress.tell(at)).map_err(failure)?;
+        let outcomes = running.run(trials, &|at| self.progress.tell(at)).map_err(|error| failure(&error))?;
         self.progress.finish();
         let now = Found::of(&outcomes, running.lab().cluster());
         let changes = now.since(&self.found);

@@ -34,16 +34,14 @@ impl Found {
         let mut found = Self::default();
         for one in &outcomes.tried {
             let trial = &one.trial;
-            let to = match &trial.to {
-                Target::End(end) => name(end, cluster),
-                Target::Service { namespace, name, .. } => format!("svc:{namespace}/{name}"),
-            };
+            // A Service answers by a backend taken at random: its backends, one by one, tell more.
+            let Target::End(to) = &trial.to else { continue };
             let allowed = match one.kernel {
                 Kernel::Allowed(_) => true,
                 Kernel::Denied(_) => false,
                 Kernel::Undecided(_) => continue,
             };
-            let key = (name(&trial.from, cluster), to, trial.protocol, trial.port);
+            let key = (name(&trial.from, cluster), name(to, cluster), trial.protocol, trial.port);
             let passed = found.connections.entry(key).or_insert(Passed { some: false, all: true });
             passed.some |= allowed;
             passed.all &= allowed;
@@ -58,13 +56,19 @@ impl Found {
         let nothing = Passed::default();
         for (key, now) in &self.connections {
             let before = earlier.connections.get(key).unwrap_or(&nothing);
-            let (opened, cut) = (now.some && !before.some || now.all && !before.all, before.some && !now.some || before.all && !now.all);
+            let (opened, cut) = (
+                now.some && !before.some || now.all && !before.all,
+                before.some && !now.some || before.all && !now.all,
+            );
             if opened || cut {
                 let partly = now.some && !now.all;
                 changes.push(Change { opened: opened && !cut, text: text(key, partly) });
             }
         }
-        let gone = earlier.connections.iter().filter(|(key, before)| before.some && !self.connections.contains_key(*key));
+        let gone = earlier
+            .connections
+            .iter()
+            .filter(|(key, before)| before.some && !self.connections.contains_key(*key));
         changes.extend(gone.map(|(key, _)| Change { opened: false, text: text(key, false) }));
         changes.sort_by_key(|change| !change.opened);
         changes
