@@ -76,6 +76,13 @@ impl<W: Wire> Node<W> {
         self.keeper.port()
     }
 
+    /// Whether the kernel may have another program than [`Self::program`], because a change failed. [`Self::repair`] or a later
+    /// update settles it.
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
+    }
+
     /// Changes the program to that of another state of the cluster, in one transaction.
     ///
     /// # Errors
