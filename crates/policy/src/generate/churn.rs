@@ -14,6 +14,9 @@ use super::{Rng, Size, cluster, dice::Dice, order, parts};
 /// Policies that a cluster keeps at most: with more, little is allowed.
 const MOST_POLICIES: usize = 5;
 
+/// Pods that a cluster has at most.
+const MOST_PODS: usize = 16;
+
 /// Changes a cluster again and again.
 #[derive(Debug)]
 pub struct Churn {
@@ -76,6 +79,7 @@ impl Churn {
             ReplacePolicy => replace_policy(&mut dice, cluster),
             Relabel => relabel(&mut dice, cluster),
             RelabelNamespace => relabel_namespace(&mut dice, cluster),
+            AddPod | ReusePod if cluster.pods.len() >= MOST_PODS => self.remove_pod(&mut dice, cluster, stays),
             AddPod => add_pod(&mut dice, cluster, self.number, Vec::new()),
             ReusePod => match dice.maybe_pick(&self.past) {
                 Some(addresses) => add_pod(&mut dice, cluster, self.number, addresses),
