@@ -72,11 +72,7 @@ fn judge(
             let judged = match finding {
                 Finding::Judged(judged) => judged,
                 Finding::Undecided { why, .. } => {
-<<<<<<< HEAD
-                    let _ = writeln!(failures, "{place} {why}");
-=======
                     let _ = writeln!(failures, "{place} undecided: {why}");
->>>>>>> kernel
                     continue;
                 }
                 Finding::Unreadable(problem) => {

@@ -5,5 +5,6 @@
 mod agreement;
 mod audit;
 mod clusters;
+mod epochs;
 mod refusals;
 mod stability;

@@ -45,8 +45,7 @@ fn a_node_does_not_refuse_its_own_refusals() {
                         // Of a connection's first packet, and of a reply, which cuts the connection.
                         assert_eq!(fate(&machine, point, refusal(true, 0)), Fate::Accept, "seed {seed}");
                         if point == HookPoint::Output {
-                            let dead = refusal(false, program.dead_mark);
-                            assert_eq!(fate(&machine, point, dead), Fate::Accept, "seed {seed}");
+                            assert_eq!(fate(&machine, point, refusal(false, 0)), Fate::Accept, "seed {seed}");
                         }
                     }
                 }

@@ -15,6 +15,7 @@ use std::{
 use ringfence_dataplane::{
     compile::{self, Note, Program, Rate},
     features::Features,
+    netlink::Watch,
     nflog::{Parties, Reader, Settings},
     node::Node,
     prefix::RuleId,
@@ -29,7 +30,10 @@ use ringfence_model::{
     verdict::Reason,
 };
 
-use super::{RunError, Running};
+use super::{
+    RunError, Running,
+    guard::{self, Guard, Shared, Watched},
+};
 use crate::{namespace::Namespace, probe::Probe, trial::Denial};
 
 /// How often a log is looked at when nothing comes.
@@ -49,7 +53,8 @@ pub type OnRecord = Arc<dyn Fn(&Text, &FlowRecord) + Send + Sync>;
 
 /// A node's program and its log.
 pub(super) struct Enforced {
-    node: Node,
+    name: Text,
+    node: Shared,
     log: Log,
 }
 
@@ -156,8 +161,8 @@ fn now() -> Duration {
 
 impl Enforced {
     /// What a person should know about the node's program.
-    pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {
-        self.node.program().notes.iter()
+    pub(super) fn notes(&self) -> Vec<Note> {
+        guard::locked(&self.node).program().notes.clone()
     }
 }
 
@@ -170,7 +175,7 @@ impl Running {
         };
         let parties = || Parties::new(self.lab.cluster());
         if self.enforced.is_empty() {
-            let mut enforced = Vec::new();
+            let (mut enforced, mut watched) = (Vec::new(), Vec::new());
             let mut ownership = None;
             for (place, namespace) in self.lab.nodes() {
                 let ownership = match ownership {
@@ -180,20 +185,26 @@ impl Running {
                 let settings = self.log_settings();
                 let log = Log::start(namespace, &place.name, &settings, self.settings.on_record.clone())?;
                 let options = self.program();
+                let table = options.table.clone();
+                let watch = namespace.run(Watch::open)?.map_err(|error| RunError::Watch(error.to_string()))?;
                 let keeper = namespace
                     .run(|| Keeper::open(options.table.as_str(), ownership))?
                     .map_err(refused(&place.name))?;
                 let node = Node::start(keeper, &self.compiled, self.audited.as_ref(), &place.name, options)
                     .map_err(refused(&place.name))?;
                 log.know(node.program(), parties());
-                enforced.push(Enforced { node, log });
+                let node = Arc::new(Mutex::new(node));
+                watched.push(Watched { watch, node: Arc::clone(&node), table });
+                enforced.push(Enforced { name: place.name.clone(), node, log });
             }
             self.enforced = enforced;
+            let guard = Guard::start(watched).map_err(|error| RunError::Watch(error.desc().to_owned()))?;
+            self.guard = Some(guard);
             return Ok(());
         }
-        for Enforced { node, log } in &mut self.enforced {
-            let name = node.name().clone();
-            node.update(&self.compiled, self.audited.as_ref()).map_err(refused(&name))?;
+        for Enforced { name, node, log } in &self.enforced {
+            let mut node = guard::locked(node);
+            node.update(&self.compiled, self.audited.as_ref()).map_err(refused(name))?;
             log.know(node.program(), Parties::new(self.lab.cluster()));
         }
         Ok(())
@@ -221,7 +232,7 @@ impl Running {
         for node in &self.enforced {
             lost += node.log.read.lost.load(Ordering::Relaxed);
             for record in locked(&node.log.read.records).drain(..) {
-                denials.add(node.node.name(), &record);
+                denials.add(&node.name, &record);
             }
         }
         (denials, lost)

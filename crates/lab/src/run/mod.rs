@@ -2,12 +2,14 @@
 //! for each trial what the kernel did with them and why.
 
 mod enforce;
+mod guard;
+mod live;
 mod packets;
 mod seats;
 pub mod words;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -27,6 +29,8 @@ use crate::{
 };
 use enforce::Enforced;
 pub use enforce::{EVERYTHING, OnRecord};
+use guard::Guard;
+pub use live::Pace;
 use seats::Seats;
 
 /// Ports that are tried outside, beside those that policies name.
@@ -66,6 +70,12 @@ pub enum RunError {
     /// The kernel lacks what every program needs.
     #[error("this kernel cannot enforce policies: {0}")]
     Kernel(String),
+    /// A connection is asked for between ends that have no packets: why.
+    #[error("no packet can be sent: {0}")]
+    NoPackets(String),
+    /// Nobody can watch over the programs.
+    #[error("changes of the nodes' rulesets by others cannot be watched: {0}")]
+    Watch(String),
     /// A node's log cannot be read.
     #[error("the log of node `{node}` cannot be read: {cause}")]
     Log {
@@ -123,9 +133,13 @@ pub struct Running {
     lab: Lab,
     listeners: Listeners,
     listening: BTreeSet<(u64, Protocol, u16)>,
+    /// The numbers that the listeners of each namespace answer with. A pod's place in the list changes with other pods.
+    numbers: BTreeMap<u64, u32>,
+    next_number: u32,
     answers_dns: bool,
     prober: Prober,
     enforced: Vec<Enforced>,
+    guard: Option<Guard>,
     ready: Duration,
 }
 
@@ -155,7 +169,10 @@ impl Running {
             listeners,
             answers_dns: false,
             listening: BTreeSet::new(),
+            numbers: BTreeMap::new(),
+            next_number: 0,
             enforced: Vec::new(),
+            guard: None,
             ready: Duration::ZERO,
         };
         running.listen(&Ports::of(running.lab.cluster()), &running.outside_ports())?;
@@ -222,7 +239,7 @@ impl Running {
         let changed = self.lab.update(topology)?;
         self.compiled = Compiled::new(self.lab.cluster().clone());
         self.audited = audited(self.lab.cluster());
-        self.forget_closed();
+        self.forget_closed()?;
         self.listen(&Ports::of(self.lab.cluster()), &self.outside_ports())?;
         if self.answers_dns {
             self.answer_dns()?;
@@ -271,11 +288,17 @@ impl Running {
         })
     }
 
+    /// How often a node's program was put right because somebody else had changed it.
+    #[must_use]
+    pub fn repairs(&self) -> u64 {
+        self.guard.as_ref().map_or(0, Guard::repairs)
+    }
+
     /// What is closed for want of a proxy or a fact, in words, sorted.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let notes = self.enforced.iter().flat_map(Enforced::notes);
-        let words: BTreeSet<String> = notes.map(words::note).collect();
+        let words: BTreeSet<String> =
+            self.enforced.iter().flat_map(Enforced::notes).map(|note| words::note(&note)).collect();
         words.into_iter().collect()
     }
 

@@ -64,7 +64,7 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
     let tell = |at| progress.tell(at);
     let mut running =
         Running::start(loaded.compiled.cluster(), settings, &tell).map_err(|error| failure(&error))?;
-    board.show(running.lab());
+    board.show(running.lab(), running.listener_names());
     let mut trials = running.trials(&running.scope());
     if let Some(file) = &file {
         add(&mut trials, of_matrix(&running, &file.matrix, namespace));
