@@ -20,11 +20,15 @@ fn main() {
         CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET
     };
     if let Err(error) = unshare(flags) {
-        eprintln!("no network namespace ({error}): nothing is measured; run as root or allow user namespaces");
+        eprintln!(
+            "no network namespace ({error}): nothing is measured; run as root or allow user namespaces"
+        );
         return;
     }
     let mut criterion = Criterion::default().configure_from_args();
-    for (label, policies, peers) in [("100 policies x 100 peers", 100, 100), ("1000 policies, 10000 peers", 1000, 10_000)] {
+    for (label, policies, peers) in
+        [("100 policies x 100 peers", 100, 100), ("1000 policies, 10000 peers", 1000, 10_000)]
+    {
         run(&mut criterion, label, &node(policies, peers));
     }
     criterion.final_summary();
@@ -41,7 +45,9 @@ fn run(criterion: &mut Criterion, label: &str, table: &Table) {
         let mut nft = Nftables::open().unwrap();
         bencher.iter(|| black_box(nft.read("bench").unwrap()));
     });
-    group.bench_function("difference of a program and itself", |bencher| bencher.iter(|| black_box(diff(table, table))));
+    group.bench_function("difference of a program and itself", |bencher| {
+        bencher.iter(|| black_box(diff(table, table)));
+    });
     group.sample_size(50);
     let mut keeper = Keeper::open("bench", Ownership::Shared).unwrap();
     keeper.set(table.clone()).unwrap();
@@ -60,10 +66,18 @@ fn run(criterion: &mut Criterion, label: &str, table: &Table) {
     let mut changes = vec![Change::FlushChain("policy_7".into())];
     changes.extend(rules.into_iter().map(|rule| Change::AddRule("policy_7".into(), rule)));
     let replace = Transaction { table: "bench".into(), changes };
-    group.bench_function("one chain of 10 rules replaced", |bencher| bencher.iter(|| keeper.apply(&replace).unwrap()));
+    group.bench_function("one chain of 10 rules replaced", |bencher| {
+        bencher.iter(|| keeper.apply(&replace).unwrap());
+    });
     let mark = |epoch: u32| {
-        let rule = Rule { statements: vec![Statement::SetMark { mask: 0xffff_0000, value: epoch << 16 }], comment: None };
-        one(Change::FlushChain("epoch".into())).changes.into_iter().chain([Change::AddRule("epoch".into(), rule)])
+        let rule = Rule {
+            statements: vec![Statement::SetMark { mask: 0xffff_0000, value: epoch << 16 }],
+            comment: None,
+        };
+        one(Change::FlushChain("epoch".into()))
+            .changes
+            .into_iter()
+            .chain([Change::AddRule("epoch".into(), rule)])
     };
     let bump = Transaction { table: "bench".into(), changes: mark(3).collect() };
     group.bench_function("the epoch bumped", |bencher| bencher.iter(|| keeper.apply(&bump).unwrap()));
@@ -91,13 +105,23 @@ fn node(policies: u32, peers: u32) -> Table {
         });
         table.chains.insert(format!("policy_{policy}").into(), Chain { hook: None, rules: rules.collect() });
     }
-    table.chains.insert("deny".into(), Chain { hook: None, rules: vec![rule(vec![Statement::Counter, Statement::Verdict(Verdict::Drop)])] });
+    table.chains.insert(
+        "deny".into(),
+        Chain { hook: None, rules: vec![rule(vec![Statement::Counter, Statement::Verdict(Verdict::Drop)])] },
+    );
     let epoch = Statement::SetMark { mask: 0xffff_0000, value: 0x0002_0000 };
     table.chains.insert("epoch".into(), Chain { hook: None, rules: vec![rule(vec![epoch])] });
-    let dispatch = (0..110).map(|pod| (vec![address(pod)], Verdict::Jump(format!("policy_{}", pod * policies / 110).into())));
-    table.maps.insert("pods".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements: dispatch.collect() });
+    let dispatch = (0..110)
+        .map(|pod| (vec![address(pod)], Verdict::Jump(format!("policy_{}", pod * policies / 110).into())));
+    table.maps.insert(
+        "pods".into(),
+        Map { key: vec![KeyType::Ipv4], interval: false, elements: dispatch.collect() },
+    );
     let rules = vec![
-        rule(vec![Statement::VerdictMap { fields: vec![Field::Destination(Family::V4)], map: "pods".into() }]),
+        rule(vec![Statement::VerdictMap {
+            fields: vec![Field::Destination(Family::V4)],
+            map: "pods".into(),
+        }]),
         rule(vec![Statement::Verdict(Verdict::Jump("epoch".into()))]),
     ];
     let hook = Hook { point: HookPoint::Forward, nat: false, priority: -5 };

@@ -10,7 +10,8 @@ use ringfence_model::address::Family;
 use crate::{
     netlink::{Error, Nftables, Wire, uapi},
     nft::{
-        Chain, Field, Hook, HookPoint, KeyType, LogTo, Map, Random, Reject, Rule, Set, Statement, Table, Value, Verdict,
+        Chain, Field, Hook, HookPoint, KeyType, LogTo, Map, Random, Reject, Rule, Set, Statement, Table,
+        Value, Verdict,
     },
     reconcile::{Change, Ownership, Transaction},
 };
@@ -65,7 +66,8 @@ impl Feature {
     ];
 
     /// In which version of Linux it came, and what it is.
-    fn about(self) -> (&'static str, &'static str) {
+    #[must_use]
+    pub fn about(self) -> (&'static str, &'static str) {
         match self {
             Self::Tables => ("3.14", "nf_tables with tables of family inet"),
             Self::Intervals => ("3.16", "sets of address and port ranges"),
@@ -86,7 +88,12 @@ impl Feature {
     /// What happens without it; nothing if nothing can be enforced then.
     fn without(self) -> Option<&'static str> {
         match self {
-            Self::Tables | Self::Intervals | Self::Concatenations | Self::VerdictMaps | Self::Connections | Self::Mark => None,
+            Self::Tables
+            | Self::Intervals
+            | Self::Concatenations
+            | Self::VerdictMaps
+            | Self::Connections
+            | Self::Mark => None,
             Self::Log => Some("denied connections are counted and not reported"),
             Self::Limit => Some("reports of denied connections cannot be limited and are left out"),
             Self::Reject => Some("denied connections are dropped and time out"),
@@ -141,7 +148,9 @@ impl Features {
             transaction.changes.push(Change::DeleteTable);
             let missing = match nft.commit(&transaction, flags, None) {
                 Ok(()) => None,
-                Err(Error::Refused(refusal)) if refusal.errno == Errno::EPERM => return Err(Error::Refused(refusal)),
+                Err(Error::Refused(refusal)) if refusal.errno == Errno::EPERM => {
+                    return Err(Error::Refused(refusal));
+                }
                 Err(Error::Refused(refusal)) => Some(refusal.to_string()),
                 Err(error) => return Err(error),
             };
@@ -158,13 +167,19 @@ impl Features {
 
     /// What is missing without which nothing can be enforced.
     pub fn fatal(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.missing.is_some() && finding.feature.without().is_none())
+        self.findings
+            .iter()
+            .filter(|finding| finding.missing.is_some() && finding.feature.without().is_none())
     }
 
     /// How the table can be kept: an owner whose table goes when it goes would open everything, so both or neither.
     #[must_use]
     pub fn ownership(&self) -> Ownership {
-        if self.has(Feature::Owner) && self.has(Feature::Persist) { Ownership::Owned } else { Ownership::Shared }
+        if self.has(Feature::Owner) && self.has(Feature::Persist) {
+            Ownership::Owned
+        } else {
+            Ownership::Shared
+        }
     }
 }
 
@@ -174,8 +189,12 @@ impl fmt::Display for Features {
             let (since, what) = feature.about();
             match (missing, feature.without()) {
                 (None, _) => writeln!(f, "yes  {what} (Linux {since})")?,
-                (Some(reason), Some(without)) => writeln!(f, "no   {what} (Linux {since}): {without} [{reason}]")?,
-                (Some(reason), None) => writeln!(f, "no   {what} (Linux {since}): nothing can be enforced [{reason}]")?,
+                (Some(reason), Some(without)) => {
+                    writeln!(f, "no   {what} (Linux {since}): {without} [{reason}]")?;
+                }
+                (Some(reason), None) => {
+                    writeln!(f, "no   {what} (Linux {since}): nothing can be enforced [{reason}]")?;
+                }
             }
         }
         Ok(())
@@ -191,7 +210,10 @@ fn sample(feature: Feature, name: &str) -> Table {
     match feature {
         Feature::Tables | Feature::Owner | Feature::Persist => {}
         Feature::Intervals => {
-            table.sets.insert("probe".into(), Set { key: vec![KeyType::Ipv4], interval: true, elements: Default::default() });
+            table.sets.insert(
+                "probe".into(),
+                Set { key: vec![KeyType::Ipv4], interval: true, elements: Default::default() },
+            );
         }
         Feature::Concatenations => {
             let key = vec![KeyType::Protocol, KeyType::Port];
@@ -200,7 +222,9 @@ fn sample(feature: Feature, name: &str) -> Table {
         }
         Feature::VerdictMaps => {
             let elements = [(vec![Value::Protocol(6)], Verdict::Accept)].into();
-            table.maps.insert("probe".into(), Map { key: vec![KeyType::Protocol], interval: false, elements });
+            table
+                .maps
+                .insert("probe".into(), Map { key: vec![KeyType::Protocol], interval: false, elements });
         }
         Feature::Connections => output.push(vec![Statement::State(2), Statement::Reply(true)]),
         Feature::Mark => output.push(vec![
@@ -213,7 +237,11 @@ fn sample(feature: Feature, name: &str) -> Table {
         }
         Feature::Limit => output.push(vec![Statement::Limit { rate: 1, burst: 1 }]),
         Feature::Reject => output.push(vec![
-            Statement::Is { field: Field::Source(Family::V4), value: Value::Ipv4([0, 0, 0, 0].into()), negated: false },
+            Statement::Is {
+                field: Field::Source(Family::V4),
+                value: Value::Ipv4([0, 0, 0, 0].into()),
+                negated: false,
+            },
             Statement::Reject(Reject::AdminProhibited),
         ]),
         Feature::Nat => {
@@ -226,7 +254,9 @@ fn sample(feature: Feature, name: &str) -> Table {
     }
     if !output.is_empty() {
         // Not hooked in: no packet meets it even for a moment.
-        table.chains.insert("probe".into(), Chain { hook: None, rules: output.into_iter().map(rule).collect() });
+        table
+            .chains
+            .insert("probe".into(), Chain { hook: None, rules: output.into_iter().map(rule).collect() });
     }
     table
 }

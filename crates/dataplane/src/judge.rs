@@ -16,9 +16,9 @@ use ringfence_policy::{Compiled, Judge};
 
 use crate::{
     compile::{Logs, Options, Program, compile},
-    interpret::{Chance, Fate, ICMP, ICMPV6, Invalid, Machine, Packet, SCTP, TCP, Tracked, UDP, state},
+    interpret::{Chance, Fate, ICMP, ICMPV6, Invalid, Machine, Packet, Ran, SCTP, TCP, Tracked, UDP, state},
     nft::HookPoint,
-    prefix::RuleId,
+    prefix::{RuleId, parse_prefix},
 };
 
 /// Which packet of a connection is judged.
@@ -39,6 +39,9 @@ pub struct Programs<'a> {
     cluster: &'a Cluster,
     nodes: BTreeMap<Text, (Program, Machine)>,
 }
+
+/// The programs that looked at a packet, and what they did.
+type Runs<'a> = Vec<(&'a Program, Option<Ran<'a>>)>;
 
 /// One place where a packet is looked at.
 type Stop<'a> = (&'a Text, HookPoint);
@@ -83,44 +86,27 @@ impl<'a> Programs<'a> {
     /// nothing answers has no reply.
     #[must_use]
     pub fn judge(&self, flow: &Flow, moment: Moment) -> Option<Verdict> {
-        let (protocol, ports) = match flow.protocol {
-            Protocol::Tcp => (TCP, (40_000, flow.port)),
-            Protocol::Udp => (UDP, (40_000, flow.port)),
-            Protocol::Sctp => (SCTP, (40_000, flow.port)),
-            // Type and code, then the checksum.
-            Protocol::Icmp => (ICMP, (flow.port << 8, 0)),
-            Protocol::Icmpv6 => (ICMPV6, (flow.port << 8, 0)),
-        };
-        self.judge_as(flow, moment, protocol, ports)
+        let (protocol, head) = head(flow);
+        self.judge_as(flow, moment, protocol, head)
     }
 
     /// As [`Self::judge`], for another protocol than the flow's. `head` is what the first four bytes after the IP header
     /// hold, as two numbers.
     #[must_use]
     pub fn judge_as(&self, flow: &Flow, moment: Moment, protocol: u8, head: (u16, u16)) -> Option<Verdict> {
-        let (from, to) = match (self.locate(&flow.from, flow.family), self.locate(&flow.to, flow.family)) {
-            (Ok(from), Ok(to)) => (from, to),
-            (from, to) => {
-                let side = |end: Result<Located<'_>, Side>| end.err().unwrap_or_else(|| passing(None));
-                return Some(Verdict::new(side(from), side(to)));
-            }
+        let runs = match self.run(flow, moment, protocol, head)? {
+            Ok(runs) => runs,
+            Err((egress, ingress)) => return Some(Verdict::new(egress, ingress)),
         };
-        let first = Packet::new(from.address, to.address, protocol, head.0, head.1);
-        let mut stops = stops(&from, &to);
         let mut sides = [passing(None), passing(None)];
-        for (node, point) in &mut stops {
-            let Some((program, machine)) = self.nodes.get(*node) else { continue };
-            let packet = at(first, moment, program)?;
-            if moment == Moment::Reply {
-                *point = against(*point);
-            }
-            let decided = match machine.run(*point, &packet, Chance::default()) {
-                Ok(ran) if ran.fate == Fate::Accept => continue,
-                Ok(ran) => {
+        for (program, ran) in runs {
+            let decided = match ran {
+                Some(ran) if ran.fate == Fate::Accept => continue,
+                Some(ran) => {
                     let logs = ran.trace.iter().rev().find_map(|place| logs_of(program, place.chain));
                     logs.map(|logs| (logs.direction, logs.reasons.clone()))
                 }
-                Err(_) => None,
+                None => None,
             };
             let (direction, reasons) = decided.unwrap_or((Direction::Ingress, Vec::new()));
             let side = match direction {
@@ -133,6 +119,43 @@ impl<'a> Programs<'a> {
         }
         let [egress, ingress] = sides;
         Some(Verdict::new(egress, ingress))
+    }
+
+    /// What the log says of a connection's first packet, node by node.
+    #[must_use]
+    pub fn logged(&self, flow: &Flow) -> Vec<&Logs> {
+        let (protocol, head) = head(flow);
+        let runs = self.run(flow, Moment::New, protocol, head).and_then(Result::ok).unwrap_or_default();
+        let written = runs.into_iter().filter_map(|(program, ran)| Some((program, ran?.logs)));
+        let meant = written.flat_map(|(program, logs)| logs.into_iter().map(move |log| (program, log)));
+        meant.filter_map(|(program, log)| program.rules.get(&parse_prefix(&log.prefix)?.id)).collect()
+    }
+
+    /// Runs one packet of a connection wherever it is looked at; nothing stands for a run that does not end. If an end has
+    /// no packets, both sides say why.
+    fn run(
+        &self,
+        flow: &Flow,
+        moment: Moment,
+        protocol: u8,
+        head: (u16, u16),
+    ) -> Option<Result<Runs<'_>, (Side, Side)>> {
+        let (from, to) = match (self.locate(&flow.from, flow.family), self.locate(&flow.to, flow.family)) {
+            (Ok(from), Ok(to)) => (from, to),
+            (from, to) => {
+                let side = |end: Result<Located<'_>, Side>| end.err().unwrap_or_else(|| passing(None));
+                return Some(Err((side(from), side(to))));
+            }
+        };
+        let first = Packet::new(from.address, to.address, protocol, head.0, head.1);
+        let mut runs = Vec::new();
+        for (node, point) in stops(&from, &to) {
+            let Some((program, machine)) = self.nodes.get(node) else { continue };
+            let packet = at(first, moment, program)?;
+            let point = if moment == Moment::Reply { against(point) } else { point };
+            runs.push((program, machine.run(point, &packet, Chance::default()).ok()));
+        }
+        Some(Ok(runs))
     }
 
     /// Where an end's packets come from; the side that says why there are none.
@@ -208,6 +231,19 @@ fn stops<'a>(from: &Located<'a>, to: &Located<'a>) -> Vec<Stop<'a>> {
     }
     stops.dedup();
     stops
+}
+
+/// The flow's protocol, and its first packet's ports (or type and code, then the checksum) as two numbers.
+fn head(flow: &Flow) -> (u8, (u16, u16)) {
+    /// Where a client connects from.
+    const CLIENT: u16 = 40_000;
+    match flow.protocol {
+        Protocol::Tcp => (TCP, (CLIENT, flow.port)),
+        Protocol::Udp => (UDP, (CLIENT, flow.port)),
+        Protocol::Sctp => (SCTP, (CLIENT, flow.port)),
+        Protocol::Icmp => (ICMP, (flow.port << 8, 0)),
+        Protocol::Icmpv6 => (ICMPV6, (flow.port << 8, 0)),
+    }
 }
 
 /// The hook that replies pass on the same node.

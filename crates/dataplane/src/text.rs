@@ -90,11 +90,18 @@ fn render_set(name: &str, set: &Set) -> String {
 }
 
 fn render_map(name: &str, map: &Map) -> String {
-    let elements = map.elements.iter().map(|(item, to)| format!("{} : {}", element(item, &map.key), verdict(to)));
+    let elements =
+        map.elements.iter().map(|(item, to)| format!("{} : {}", element(item, &map.key), verdict(to)));
     block("map", name, &format!("{} : verdict", key_type(&map.key)), map.interval, elements)
 }
 
-fn block(kind: &str, name: &str, types: &str, interval: bool, elements: impl Iterator<Item = String>) -> String {
+fn block(
+    kind: &str,
+    name: &str,
+    types: &str,
+    interval: bool,
+    elements: impl Iterator<Item = String>,
+) -> String {
     let mut text = format!("\t{kind} {name} {{\n\t\ttype {types}\n");
     if interval {
         text.push_str("\t\tflags interval\n");
@@ -171,13 +178,17 @@ fn statement(statement: &Statement) -> String {
         Statement::Reply(true) => "ct direction reply".into(),
         Statement::Reply(false) => "ct direction original".into(),
         Statement::State(bits) => format!("ct state {}", state(*bits)),
-        Statement::Mark { mask: u32::MAX, value, negated } => format!("ct mark {}{value:#010x}", not(negated)),
+        Statement::Mark { mask: u32::MAX, value, negated } => {
+            format!("ct mark {}{value:#010x}", not(negated))
+        }
         Statement::Mark { mask, value, negated } => {
             format!("ct mark & {mask:#010x} {} {value:#010x}", if *negated { "!=" } else { "==" })
         }
         Statement::SetMark { mask: u32::MAX, value } => format!("ct mark set {value:#010x}"),
         Statement::SetMark { mask, value: 0 } => format!("ct mark set ct mark & {:#010x}", !mask),
-        Statement::SetMark { mask, value } => format!("ct mark set ct mark & {:#010x} | {value:#010x}", !mask),
+        Statement::SetMark { mask, value } => {
+            format!("ct mark set ct mark & {:#010x} | {value:#010x}", !mask)
+        }
         Statement::Limit { rate, burst } => format!("limit rate {rate}/second burst {burst} packets"),
         Statement::Random(random) => format!("numgen random mod {} == 0", random.one_in),
         Statement::Counter => "counter".into(),
@@ -206,10 +217,11 @@ fn statement(statement: &Statement) -> String {
 }
 
 fn state(bits: u32) -> String {
-    let names: Vec<&str> = [(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")]
-        .into_iter()
-        .filter_map(|(bit, name)| (bits & bit != 0).then_some(name))
-        .collect();
+    let names: Vec<&str> =
+        [(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")]
+            .into_iter()
+            .filter_map(|(bit, name)| (bits & bit != 0).then_some(name))
+            .collect();
     names.join(",")
 }
 
@@ -256,4 +268,79 @@ fn icmp(number: u8, key: KeyType) -> Option<&'static str> {
         (KeyType::Icmpv6, 137) => "nd-redirect",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nft::LogTo;
+
+    fn rule(statements: Vec<Statement>) -> Rule {
+        Rule { statements, comment: None }
+    }
+
+    #[test]
+    fn a_program_reads_as_nft_lists_it() {
+        let mut table = Table::new("t");
+        let key = vec![KeyType::Ipv4, KeyType::Protocol, KeyType::Port];
+        let element = vec![
+            Value::Ipv4Range([10, 0, 0, 0].into(), [10, 0, 0, 255].into()),
+            Value::Protocol(6),
+            Value::PortRange(80, 90),
+        ];
+        let set = Set { key, interval: true, elements: [element].into() };
+        table.sets.insert("allowed".into(), set);
+        let elements = [(vec![Value::Ipv4([10, 0, 0, 2].into())], Verdict::Goto("deny_1".into()))].into();
+        table.maps.insert("pods".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
+        let log = LogTo { prefix: "i:shop/web".into(), group: 13, snaplen: 128, queue_threshold: 16 };
+        let deny = vec![
+            rule(vec![Statement::Limit { rate: 10, burst: 20 }, Statement::Log(log)]),
+            rule(vec![Statement::Counter, Statement::Reject(Reject::AdminProhibited)]),
+        ];
+        table.chains.insert("deny_1".into(), Chain { hook: None, rules: deny });
+        let fields = vec![Field::Source(Family::V4), Field::Protocol, Field::DestinationPort];
+        let forwarded = vec![
+            rule(vec![
+                Statement::Mark { mask: 0xffff_0000, value: 0x1_0000, negated: false },
+                Statement::Verdict(Verdict::Accept),
+            ]),
+            rule(vec![
+                Statement::In { fields, set: "allowed".into(), negated: false },
+                Statement::SetMark { mask: 0xffff_0000, value: 0x1_0000 },
+            ]),
+            rule(vec![Statement::VerdictMap {
+                fields: vec![Field::Destination(Family::V4)],
+                map: "pods".into(),
+            }]),
+        ];
+        let hook = Hook { point: HookPoint::Forward, nat: false, priority: -5 };
+        table.chains.insert("a_forwarded".into(), Chain { hook: Some(hook), rules: forwarded });
+        let expected = r#"table inet t {
+	set allowed {
+		type ipv4_addr . inet_proto . inet_service
+		flags interval
+		elements = { 10.0.0.0/24 . tcp . 80-90 }
+	}
+
+	map pods {
+		type ipv4_addr : verdict
+		elements = { 10.0.0.2 : goto deny_1 }
+	}
+
+	chain deny_1 {
+		limit rate 10/second burst 20 packets log prefix "i:shop/web" group 13 snaplen 128 queue-threshold 16
+		counter reject with icmpx type admin-prohibited
+	}
+
+	chain a_forwarded {
+		type filter hook forward priority -5; policy accept;
+		ct mark & 0xffff0000 == 0x00010000 accept
+		ip saddr . meta l4proto . th dport @allowed ct mark set ct mark & 0x0000ffff | 0x00010000
+		ip daddr vmap @pods
+	}
+}
+"#;
+        assert_eq!(render(&table), expected);
+        assert_eq!(replacing(&table), format!("table inet t\ndelete table inet t\n{expected}"));
+    }
 }

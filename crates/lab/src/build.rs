@@ -25,7 +25,7 @@ pub(crate) struct Site {
 }
 
 /// A new namespace for a role.
-fn site(role: Role, families: &[Family]) -> Result<Site, LabError> {
+pub(crate) fn site(role: Role, families: &[Family]) -> Result<Site, LabError> {
     let inside = || -> Result<RouteSocket, LabError> {
         sysctl::apply(role, families)?;
         Ok(RouteSocket::open()?)
@@ -34,36 +34,39 @@ fn site(role: Role, families: &[Family]) -> Result<Site, LabError> {
     Ok(Site { namespace, routes: routes? })
 }
 
-/// One namespace for each role, in order, made on all cores. `made` hears of each.
+/// As [`site`], for the first namespace of a lab: it shows whether the machine lets us set anything at all, and makes it so where
+/// that can be done.
+pub(crate) fn first_site(role: Role, families: &[Family]) -> Result<Site, LabError> {
+    match site(role, families) {
+        Err(LabError::Setting(SettingError::ReadOnly(_))) => {
+            sysctl::make_writable()?;
+            site(role, families)
+        }
+        result => result,
+    }
+}
+
+/// So many namespaces for a role, made on all cores. `made` hears of each.
 pub(crate) fn sites(
-    roles: &[Role],
+    count: usize,
+    role: Role,
     families: &[Family],
     made: &(dyn Fn() + Sync),
 ) -> Result<Vec<Site>, LabError> {
-    let Some((first, rest)) = roles.split_first() else { return Ok(Vec::new()) };
-    // The first shows whether the machine lets us at all, before many threads find out.
-    let first = match site(*first, families) {
-        Err(LabError::Setting(SettingError::ReadOnly(_))) => {
-            sysctl::make_writable()?;
-            site(*first, families)?
-        }
-        result => result?,
-    };
-    made();
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = rest.len().div_ceil(cores).max(1);
-    let make = |roles: &[Role]| -> Result<Vec<Site>, LabError> {
-        roles.iter().map(|role| site(*role, families).inspect(|_| made())).collect()
+    let share = |core: usize| count / cores + usize::from(core < count % cores);
+    let make = |count: usize| -> Result<Vec<Site>, LabError> {
+        (0..count).map(|_| site(role, families).inspect(|_| made())).collect()
     };
-    let made: Vec<Result<Vec<Site>, LabError>> = thread::scope(|scope| {
-        let threads: Vec<_> = rest.chunks(share).map(|share| scope.spawn(|| make(share))).collect();
+    let shares: Vec<Result<Vec<Site>, LabError>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|core| scope.spawn(move || make(share(core)))).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)))
             .collect()
     });
-    let mut all = vec![first];
-    for share in made {
+    let mut all = Vec::with_capacity(count);
+    for share in shares {
         all.extend(share?);
     }
     Ok(all)

@@ -11,8 +11,7 @@ use std::{
 
 use ringfence_dataplane::{
     netlink::{self, Nftables},
-    nft::Table,
-    reconcile,
+    nft, reconcile,
 };
 use ringfence_model::{address::Family, cluster::Cluster, workload::PodId};
 use thiserror::Error;
@@ -21,7 +20,7 @@ use crate::{
     build::{self, Site},
     dns::{self, Presence, ResponderError},
     exec,
-    link::{LinkError, Request},
+    link::{LinkError, Request, Table},
     namespace::{Namespace, NamespaceError},
     plan::{NodePlace, PodKey, PodPlace, Topology},
     service,
@@ -96,7 +95,7 @@ pub struct Lab {
 struct Services {
     tables: Vec<Nftables>,
     /// What is loaded; nothing before there is the first Service.
-    loaded: Option<Table>,
+    loaded: Option<nft::Table>,
 }
 
 impl Services {
@@ -132,20 +131,17 @@ impl Lab {
     pub fn up(topology: Topology, on_progress: &(dyn Fn(Progress) + Sync)) -> Result<Self, LabError> {
         let own = |pod: &&PodPlace| pod.link.is_some();
         let pods: Vec<&PodPlace> = topology.pods.iter().filter(own).collect();
-        let mut roles = vec![Role::Router, Role::Anybody];
-        roles.extend(topology.nodes.iter().map(|_| Role::Router));
-        roles.extend(pods.iter().map(|_| Role::Host));
+        let of = 2 + topology.nodes.len() + pods.len();
         let made = AtomicUsize::new(0);
         let count = || {
             let made = made.fetch_add(1, Ordering::Relaxed) + 1;
-            on_progress(Progress::Namespaces { made, of: roles.len() });
+            on_progress(Progress::Namespaces { made, of });
         };
-        let mut sites = build::sites(&roles, &topology.families, &count)?.into_iter();
-        let missing = || LabError::Different("a namespace is missing".to_owned());
-        let (mut fabric, mut outside) =
-            (sites.next().ok_or_else(missing)?, sites.next().ok_or_else(missing)?);
-        let mut nodes: Vec<Site> = sites.by_ref().take(topology.nodes.len()).collect();
-        let mut pod_sites: Vec<Site> = sites.collect();
+        let families = &topology.families;
+        let mut fabric = build::first_site(Role::Router, families).inspect(|_| count())?;
+        let mut outside = build::site(Role::Anybody, families).inspect(|_| count())?;
+        let mut nodes = build::sites(topology.nodes.len(), Role::Router, families, &count)?;
+        let mut pod_sites = build::sites(pods.len(), Role::Host, families, &count)?;
         on_progress(Progress::Wiring);
 
         let mut links = vec![build::pair(topology.outside_link, &outside.namespace, &fabric.namespace)];
@@ -257,22 +253,23 @@ impl Lab {
                 changed.removed.push(key.clone());
             }
         }
+        // What goes makes room first: an address can change hands, from a Service to a pod too.
+        let then = service::virtual_addresses(&self.topology.cluster);
+        let now = service::virtual_addresses(&topology.cluster);
+        let gone: Vec<Request> = then
+            .difference(&now)
+            .map(|address| Request::RemoveRoute(Table::Local, (*address).into()))
+            .collect();
+        self.outside.routes.apply(&gone)?;
         for (key, place) in &after {
             if before.get(key).is_none_or(|then| then.link != place.link) {
                 self.add(place, &topology)?;
                 changed.added.push(key.clone());
             }
         }
-        let (then, now) = (
-            service::virtual_addresses(&self.topology.cluster),
-            service::virtual_addresses(&topology.cluster),
-        );
-        let gone = then
-            .difference(&now)
-            .map(|address| Request::RemoveRoute(crate::link::Table::Local, (*address).into()));
-        let new = now.difference(&then).map(|address| build::into_cluster(*address, topology.gateway));
-        let requests: Vec<Request> = gone.chain(new).collect();
-        self.outside.routes.apply(&requests)?;
+        let new: Vec<Request> =
+            now.difference(&then).map(|address| build::into_cluster(*address, topology.gateway)).collect();
+        self.outside.routes.apply(&new)?;
         self.services.set(&topology.cluster)?;
         self.topology = topology;
         if let Some(mut dns) = self.dns.take() {
@@ -315,10 +312,8 @@ impl Lab {
 
     fn add(&mut self, place: &PodPlace, topology: &Topology) -> Result<(), LabError> {
         let (Some(link), Some(home)) = (place.link, topology.nodes.get(place.node)) else { return Ok(()) };
-        let mut made = build::sites(&[Role::Host], &topology.families, &|| ())?;
-        let (Some(mut site), Some(node)) = (made.pop(), self.nodes.get_mut(place.node)) else {
-            return Ok(());
-        };
+        let Some(node) = self.nodes.get_mut(place.node) else { return Ok(()) };
+        let mut site = build::site(Role::Host, &topology.families)?;
         node.routes.apply(&[build::pair(link, &site.namespace, &node.namespace)])?;
         site.routes.apply(&build::near_end(link, &place.addresses, &families_of(place), topology.gateway))?;
         let ways = build::ways_to(place, home, topology);

@@ -2,12 +2,14 @@
 //! and what the kernel did with each.
 
 mod build;
+pub mod control;
 pub mod dns;
 pub mod exec;
 pub mod judge;
 pub mod lab;
 pub mod link;
 pub mod listen;
+pub mod matrix;
 pub mod namespace;
 pub mod plan;
 pub mod probe;

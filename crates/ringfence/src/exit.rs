@@ -6,11 +6,13 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Everything is as it should be.
-    Fine = 0,
+    Fine,
     /// The command found what it looks for: a failed test, a difference.
-    Finding = 1,
+    Finding,
     /// Wrong usage, or some input could not be used. What could be used was answered all the same.
-    Unusable = 2,
+    Unusable,
+    /// As another program ended that was run on the user's behalf.
+    Of(u8),
 }
 
 impl Exit {
@@ -23,7 +25,12 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Finding => 1,
+            Exit::Unusable => 2,
+            Exit::Of(code) => code,
+        })
     }
 }
 

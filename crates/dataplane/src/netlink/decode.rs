@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ringfence_model::address::Family;
 
 use super::{
-    encode,
-    uapi,
+    encode, uapi,
     wire::{Attributes, Writer},
 };
 use crate::nft::{Field, KeyType, LogTo, Random, Reject, Rule, Statement, Value, Verdict};
@@ -65,7 +64,9 @@ pub(crate) fn number(bytes: &[u8]) -> u128 {
 /// Whether the kernel's attributes have all of ours; it adds what it knows itself.
 fn holds(ours: Attributes<'_>, theirs: Attributes<'_>) -> bool {
     ours.into_iter().all(|(kind, value)| {
-        theirs.get(kind).is_some_and(|found| found == value || (ours.is_nested(kind) && holds(Attributes(value), Attributes(found))))
+        theirs.get(kind).is_some_and(|found| {
+            found == value || (ours.is_nested(kind) && holds(Attributes(value), Attributes(found)))
+        })
     })
 }
 
@@ -185,7 +186,10 @@ impl<'a> Reader<'a> {
         let bits = self.take("bitwise");
         let part = |kind| host(bits?.nested(kind)?.get(uapi::NFTA_DATA_VALUE)?);
         if key == uapi::NFT_CT_MARK && self.take("ct").is_some() {
-            return Some(Statement::SetMark { mask: !part(uapi::NFTA_BITWISE_MASK)?, value: part(uapi::NFTA_BITWISE_XOR)? });
+            return Some(Statement::SetMark {
+                mask: !part(uapi::NFTA_BITWISE_MASK)?,
+                value: part(uapi::NFTA_BITWISE_XOR)?,
+            });
         }
         let (operator, value) = self.compare()?;
         Some(match key {
@@ -209,7 +213,9 @@ impl<'a> Reader<'a> {
     fn field(&mut self) -> Option<Option<Statement>> {
         let mut fields = Vec::new();
         let mut loaded = 0;
-        while let Some(expression) = self.rest.first().filter(|expression| matches!(expression.name, "meta" | "payload")) {
+        while let Some(expression) =
+            self.rest.first().filter(|expression| matches!(expression.name, "meta" | "payload"))
+        {
             let data = expression.data;
             self.next();
             if expression.name == "meta" && data.number(uapi::NFTA_META_KEY)? == uapi::NFT_META_NFPROTO {
@@ -235,12 +241,15 @@ impl<'a> Reader<'a> {
     /// What a loaded field is compared with.
     fn comparison(&mut self, field: Field, loaded: usize) -> Option<Option<Statement>> {
         let key = field.key_type();
-        let is = |first, last, negated| Some(Some(Statement::Is { field, value: Value::from_bounds(key, first, last)?, negated }));
+        let is = |first, last, negated| {
+            Some(Some(Statement::Is { field, value: Value::from_bounds(key, first, last)?, negated }))
+        };
         if let Some(data) = self.take("range") {
             let bound = |kind| data.nested(kind)?.get(uapi::NFTA_DATA_VALUE).map(number);
             return is(bound(uapi::NFTA_RANGE_FROM_DATA)?, bound(uapi::NFTA_RANGE_TO_DATA)?, true);
         }
-        let all = |bytes: usize| u128::MAX.checked_shr(u32::try_from(128 - 8 * bytes).unwrap_or(128)).unwrap_or(0);
+        let all =
+            |bytes: usize| u128::MAX.checked_shr(u32::try_from(128 - 8 * bytes).unwrap_or(128)).unwrap_or(0);
         let mut host = all(key.bytes().checked_sub(loaded)?);
         if let Some(data) = self.take("bitwise") {
             host = all(loaded) & !number(data.nested(uapi::NFTA_BITWISE_MASK)?.get(uapi::NFTA_DATA_VALUE)?);

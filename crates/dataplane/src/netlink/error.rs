@@ -6,13 +6,17 @@ use nix::errno::Errno;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No socket.
-    #[error("cannot open a netlink socket for nf_tables: {0}; this needs the capability CAP_NET_ADMIN in the network namespace and a kernel with CONFIG_NF_TABLES")]
+    #[error(
+        "cannot open a netlink socket for nf_tables: {0}; this needs the capability CAP_NET_ADMIN in the network namespace and a kernel with CONFIG_NF_TABLES"
+    )]
     Open(#[source] std::io::Error),
     /// The kernel refuses a change; nothing of the transaction is applied.
     #[error("{}", .0)]
     Refused(Refusal),
     /// The transaction does not go through the socket in one piece, and no safe way to split it exists; nothing is applied.
-    #[error("the change needs {bytes} bytes in one transaction and the socket takes {room}: raise net.core.wmem_max, or run with CAP_NET_ADMIN in the first user namespace; nothing was changed")]
+    #[error(
+        "the change needs {bytes} bytes in one transaction and the socket takes {room}: raise net.core.wmem_max, or run with CAP_NET_ADMIN in the first user namespace; nothing was changed"
+    )]
     TooBig {
         /// Bytes of the transaction.
         bytes: usize,
@@ -30,6 +34,11 @@ pub enum Error {
     /// The answer to a transaction got lost: it may or may not have happened.
     #[error("the kernel's answer got lost, so the change may or may not be in effect; read the table back")]
     Uncertain,
+    /// There is no program that a change could be made to.
+    #[error(
+        "no program is known to be in the kernel, so nothing can be changed in it; set a whole program first"
+    )]
+    Unknown,
     /// The kernel's answer is none that nf_tables gives.
     #[error("reading nf_tables failed: {0}")]
     Read(Errno),
@@ -40,7 +49,9 @@ pub enum Error {
     #[error(transparent)]
     Limit(#[from] crate::nft::TooLarge),
     /// The table belongs to another process.
-    #[error("the table `{0}` belongs to the process with netlink port {1}: stop it first (it may be another agent), or use another table name")]
+    #[error(
+        "the table `{0}` belongs to the process with netlink port {1}: stop it first (it may be another agent), or use another table name"
+    )]
     Owned(String, u32),
     /// The socket broke.
     #[error("the netlink socket failed: {0}")]
@@ -71,8 +82,12 @@ impl std::fmt::Display for Refusal {
 /// What an error number means in a transaction of nf_tables, and what to do.
 fn meaning(errno: Errno) -> String {
     let text = match errno {
-        Errno::EPERM => "not permitted; this needs CAP_NET_ADMIN in the network namespace, and a table that no other process owns",
-        Errno::ENOENT => "it, or something that it refers to, is not there; the table was changed by someone else, or the kernel lacks a module",
+        Errno::EPERM => {
+            "not permitted; this needs CAP_NET_ADMIN in the network namespace, and a table that no other process owns"
+        }
+        Errno::ENOENT => {
+            "it, or something that it refers to, is not there; the table was changed by someone else, or the kernel lacks a module"
+        }
         Errno::EEXIST => "it is there already, or an interval overlaps another",
         Errno::EBUSY => "something still refers to it",
         Errno::EINVAL => "the kernel finds it malformed",
@@ -80,11 +95,15 @@ fn meaning(errno: Errno) -> String {
         Errno::ELOOP => "chains lead in a circle",
         Errno::ENFILE => "the set is full",
         Errno::ENOTEMPTY => "an interval overlaps another in part",
-        Errno::EOPNOTSUPP => "this kernel does not support it here; `ringfence` lists what the kernel lacks at start",
+        Errno::EOPNOTSUPP => {
+            "this kernel does not support it here; `ringfence` lists what the kernel lacks at start"
+        }
         Errno::EOVERFLOW | Errno::ERANGE => "a number is out of the kernel's range",
         Errno::ENAMETOOLONG => "the name is too long",
         Errno::ENOMEM | Errno::ENOBUFS => "no memory; see the limits of the cgroup",
-        Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT => "this kernel has no tables of family inet; it needs CONFIG_NF_TABLES_INET",
+        Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT => {
+            "this kernel has no tables of family inet; it needs CONFIG_NF_TABLES_INET"
+        }
         _ => return errno.desc().to_lowercase(),
     };
     text.to_owned()

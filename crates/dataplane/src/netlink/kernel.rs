@@ -72,17 +72,31 @@ impl<W: Wire> Nftables<W> {
     }
 
     /// Applies a transaction if the ruleset is still of a generation, with flags for a table that it creates.
-    pub(crate) fn commit(&mut self, transaction: &Transaction, flags: u32, generation: Option<u32>) -> Result<(), Error> {
-        let encoded = Encoded::new(transaction, flags);
-        self.commit_part(transaction, &encoded, 0..encoded.messages.len(), generation)
+    pub(crate) fn commit(
+        &mut self,
+        transaction: &Transaction,
+        flags: u32,
+        generation: Option<u32>,
+    ) -> Result<(), Error> {
+        self.commit_encoded(transaction, &Encoded::new(transaction, flags), generation)
     }
 
-    /// Whether a transaction goes through the socket in one piece.
+    /// As [`Self::commit`], with the transaction's messages made before.
+    pub(crate) fn commit_encoded(
+        &mut self,
+        transaction: &Transaction,
+        encoded: &Encoded,
+        generation: Option<u32>,
+    ) -> Result<(), Error> {
+        self.commit_part(transaction, encoded, 0..encoded.messages.len(), generation)
+    }
+
+    /// Whether messages go through the socket in one piece.
     ///
     /// # Errors
     /// [`Error::TooBig`]
-    pub(crate) fn fits(&mut self, transaction: &Transaction) -> Result<(), Error> {
-        let bytes = Encoded::new(transaction, 0).len() + FRAME;
+    pub(crate) fn fits(&mut self, encoded: &Encoded) -> Result<(), Error> {
+        let bytes = encoded.len() + FRAME;
         let room = self.wire.room(bytes);
         if bytes > room { Err(Error::TooBig { bytes, room }) } else { Ok(()) }
     }
@@ -142,10 +156,17 @@ impl<W: Wire> Nftables<W> {
             }
             // What is in use stays in use unless someone else is at work.
             if !transient(number) || (number == Errno::EBUSY && attempt >= BUSY) {
-                let index = failed.sequence.wrapping_sub(first).checked_sub(1).and_then(|index| usize::try_from(index).ok());
+                let index = failed
+                    .sequence
+                    .wrapping_sub(first)
+                    .checked_sub(1)
+                    .and_then(|index| usize::try_from(index).ok());
                 let message = index.and_then(|index| encoded.messages.get(messages.start + index));
                 let change = message.and_then(|(_, change)| transaction.changes.get(*change));
-                let what = change.map_or_else(|| format!("put the changes to table `{}` into effect", transaction.table), describe);
+                let what = change.map_or_else(
+                    || format!("put the changes to table `{}` into effect", transaction.table),
+                    describe,
+                );
                 return Err(Error::Refused(Refusal { what, errno: number, detail: failed.detail.clone() }));
             }
             last = number;
@@ -167,7 +188,11 @@ impl<W: Wire> Nftables<W> {
         let mut number = |w: &mut Writer, start: usize, last: bool| {
             w.put(start + 8, &sequence.to_ne_bytes());
             if last {
-                let flags = w.bytes().get(start + 6..start + 8).and_then(|bytes| bytes.first_chunk().copied()).map_or(0, u16::from_ne_bytes);
+                let flags = w
+                    .bytes()
+                    .get(start + 6..start + 8)
+                    .and_then(|bytes| bytes.first_chunk().copied())
+                    .map_or(0, u16::from_ne_bytes);
                 w.put(start + 6, &(flags | uapi::NLM_F_ACK).to_ne_bytes());
             }
             sequence = sequence.wrapping_add(1);
@@ -196,7 +221,8 @@ impl<W: Wire> Nftables<W> {
                 Ok(()) => {
                     for message in Messages(&self.buffer) {
                         // Late answers to something earlier are nobody's.
-                        let ours = usize::try_from(message.sequence.wrapping_sub(first)).is_ok_and(|index| index <= messages + 1);
+                        let ours = usize::try_from(message.sequence.wrapping_sub(first))
+                            .is_ok_and(|index| index <= messages + 1);
                         if ours && let Some(answer) = answer(&message) {
                             answers.push(answer);
                         }
@@ -247,7 +273,9 @@ pub(super) fn acknowledged(message: &Message<'_>) -> (Option<Errno>, Option<Stri
         at = 4 + length.next_multiple_of(4);
     }
     let detail = (message.flags & uapi::NLM_F_ACK_TLVS != 0)
-        .then(|| Attributes(message.body.get(at..).unwrap_or(&[])).text(uapi::NLMSGERR_ATTR_MSG).map(str::to_owned))
+        .then(|| {
+            Attributes(message.body.get(at..).unwrap_or(&[])).text(uapi::NLMSGERR_ATTR_MSG).map(str::to_owned)
+        })
         .flatten();
     ((code != 0).then(|| Errno::from_raw(-code)), detail)
 }
@@ -263,7 +291,11 @@ fn describe(change: &Change) -> String {
         Change::DeleteChain(name, _) => format!("delete the chain `{name}`"),
         Change::FlushChain(name) => format!("empty the chain `{name}`"),
         Change::AddRule(chain, rule) => format!("add the rule `{}` to the chain `{chain}`", text::rule(rule)),
-        Change::AddElements(shape, members) => format!("add {} elements to the set `{}`", members.len(), shape.name),
-        Change::DeleteElements(shape, members) => format!("delete {} elements from the set `{}`", members.len(), shape.name),
+        Change::AddElements(shape, members) => {
+            format!("add {} elements to the set `{}`", members.len(), shape.name)
+        }
+        Change::DeleteElements(shape, members) => {
+            format!("delete {} elements from the set `{}`", members.len(), shape.name)
+        }
     }
 }

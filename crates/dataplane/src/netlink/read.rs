@@ -95,7 +95,9 @@ impl<W: Wire> Nftables<W> {
             table: Table::new(name),
             foreign_rules: BTreeSet::new(),
             foreign: flags & uapi::NFT_TABLE_F_DORMANT != 0,
-            owner: attributes(body).number(uapi::NFTA_TABLE_OWNER).filter(|_| flags & uapi::NFT_TABLE_F_OWNER != 0),
+            owner: attributes(body)
+                .number(uapi::NFTA_TABLE_OWNER)
+                .filter(|_| flags & uapi::NFT_TABLE_F_OWNER != 0),
             persistent: flags & uapi::NFT_TABLE_F_PERSIST != 0,
             generation,
         };
@@ -110,7 +112,8 @@ impl<W: Wire> Nftables<W> {
         }
         for kind in [uapi::NFT_MSG_GETOBJ, uapi::NFT_MSG_GETFLOWTABLE] {
             let others = self.ask(kind, true, |w| w.text(uapi::NFTA_TABLE_NAME, name))?;
-            read.foreign |= others.iter().any(|(_, body)| attributes(body).text(uapi::NFTA_TABLE_NAME) == Some(name));
+            read.foreign |=
+                others.iter().any(|(_, body)| attributes(body).text(uapi::NFTA_TABLE_NAME) == Some(name));
         }
         Ok(Some(read))
     }
@@ -144,16 +147,22 @@ impl<W: Wire> Nftables<W> {
         })?;
         let mut entries = Vec::new();
         for (_, body) in &messages {
-            let Some(list) = self::attributes(body).nested(uapi::NFTA_SET_ELEM_LIST_ELEMENTS) else { continue };
+            let Some(list) = self::attributes(body).nested(uapi::NFTA_SET_ELEM_LIST_ELEMENTS) else {
+                continue;
+            };
             entries.extend(list.map(|(_, value)| Attributes(value)));
         }
-        let elements = if interval && key.len() == 1 { ranges(&key, &entries) } else { boxes(&key, interval, &entries) };
-        let Some(elements) = elements.filter(|elements| elements.iter().all(|(_, verdict)| verdict.is_some() == map)) else {
+        let elements =
+            if interval && key.len() == 1 { ranges(&key, &entries) } else { boxes(&key, interval, &entries) };
+        let Some(elements) =
+            elements.filter(|elements| elements.iter().all(|(_, verdict)| verdict.is_some() == map))
+        else {
             read.foreign = true;
             return Ok(());
         };
         if map {
-            let elements = elements.into_iter().filter_map(|(element, verdict)| Some((element, verdict?))).collect();
+            let elements =
+                elements.into_iter().filter_map(|(element, verdict)| Some((element, verdict?))).collect();
             read.table.maps.insert(name.into(), Map { key, interval, elements });
         } else {
             let elements = elements.into_iter().map(|(element, _)| element).collect();
@@ -183,7 +192,9 @@ impl<W: Wire> Nftables<W> {
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Error::Read(broken.unwrap_or(Errno::EAGAIN))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(Error::Read(broken.unwrap_or(Errno::EAGAIN)));
+                }
                 Err(error) => return Err(failed(error)),
             }
             for message in Messages(&self.buffer) {
@@ -244,8 +255,13 @@ impl ReadBack {
 }
 
 fn hook(chain: Attributes<'_>, at: Attributes<'_>) -> Option<Hook> {
-    const POINTS: [HookPoint; 5] =
-        [HookPoint::Prerouting, HookPoint::Input, HookPoint::Forward, HookPoint::Output, HookPoint::Postrouting];
+    const POINTS: [HookPoint; 5] = [
+        HookPoint::Prerouting,
+        HookPoint::Input,
+        HookPoint::Forward,
+        HookPoint::Output,
+        HookPoint::Postrouting,
+    ];
     let number = at.number(uapi::NFTA_HOOK_HOOKNUM)?;
     let nat = match chain.text(uapi::NFTA_CHAIN_TYPE)? {
         "nat" => true,
@@ -285,7 +301,8 @@ fn ranges(key: &[KeyType], entries: &[Attributes<'_>]) -> Option<Entries> {
     let field = *key.first()?;
     let mut points = Vec::new();
     for entry in entries {
-        let start = entry.number(uapi::NFTA_SET_ELEM_FLAGS).unwrap_or(0) & uapi::NFT_SET_ELEM_INTERVAL_END == 0;
+        let start =
+            entry.number(uapi::NFTA_SET_ELEM_FLAGS).unwrap_or(0) & uapi::NFT_SET_ELEM_INTERVAL_END == 0;
         points.push((decode::number(value(*entry, uapi::NFTA_SET_ELEM_KEY)?), start, data(*entry)?));
     }
     // Where one range ends and the next begins, the end comes first.
@@ -294,7 +311,9 @@ fn ranges(key: &[KeyType], entries: &[Attributes<'_>]) -> Option<Entries> {
     let mut open: Option<(u128, Option<Verdict>)> = None;
     for (at, start, verdict) in points {
         match (open.take(), start) {
-            (Some((first, to)), false) => elements.push((vec![Value::from_bounds(field, first, at.checked_sub(1)?)?], to)),
+            (Some((first, to)), false) => {
+                elements.push((vec![Value::from_bounds(field, first, at.checked_sub(1)?)?], to));
+            }
             (None, true) => open = Some((at, verdict)),
             // `nft` marks what is below the first range with an end at 0.
             (None, false) if at == 0 => {}

@@ -7,12 +7,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{
-    Error, Socket, Wire,
-    kernel::errno,
-    uapi,
-    wire::Messages,
-};
+use super::{Error, Socket, Wire, kernel::errno, uapi, wire::Messages};
 
 /// Listens to what is done to nf_tables in the network namespace in which it was opened.
 #[derive(Debug)]
@@ -45,7 +40,9 @@ impl Watch {
                     touched |= Messages(&self.buffer).any(|message| {
                         // The table's name has this number in every kind of object.
                         let ours = message.attributes().text(uapi::NFTA_TABLE_NAME) == Some(table);
-                        message.nftables().is_some_and(|kind| kind != uapi::NFT_MSG_NEWGEN) && ours && message.port != port
+                        message.nftables().is_some_and(|kind| kind != uapi::NFT_MSG_NEWGEN)
+                            && ours
+                            && message.port != port
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(touched),

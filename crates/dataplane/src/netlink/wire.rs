@@ -147,7 +147,13 @@ impl<'a> Iterator for Messages<'a> {
         let length = usize::try_from(u32_ne(header, 0)?).ok()?;
         let body = self.0.get(16..length)?;
         self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-        Some(Message { kind: u16_ne(header, 4)?, flags: u16_ne(header, 6)?, sequence: u32_ne(header, 8)?, port: u32_ne(header, 12)?, body })
+        Some(Message {
+            kind: u16_ne(header, 4)?,
+            flags: u16_ne(header, 6)?,
+            sequence: u32_ne(header, 8)?,
+            port: u32_ne(header, 12)?,
+            body,
+        })
     }
 }
 

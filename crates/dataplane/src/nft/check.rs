@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Element, Field, KeyType, Limits, Map, Name, Reject, Rule, Set, Statement, Table, Value, Verdict, graph};
+use super::{
+    Element, Field, KeyType, Limits, Map, Name, Reject, Rule, Set, Statement, Table, Value, Verdict, graph,
+};
 
 /// Why a program is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +47,10 @@ pub fn check(table: &Table) -> Result<(), TooLarge> {
         let place = at("map", key);
         name(&place, key)?;
         if table.sets.contains_key(key) {
-            return Err(wrong(&place, "a set has this name too, and nftables keeps both in one space; rename one"));
+            return Err(wrong(
+                &place,
+                "a set has this name too, and nftables keeps both in one space; rename one",
+            ));
         }
         total += map.elements.len();
         set_shape(&place, &map.key)?;
@@ -55,7 +60,10 @@ pub fn check(table: &Table) -> Result<(), TooLarge> {
         }
     }
     if total > Limits::ELEMENTS {
-        return Err(wrong(&at("table", &table.name), &format!("{total} elements are more than {}; select fewer peers", Limits::ELEMENTS)));
+        return Err(wrong(
+            &at("table", &table.name),
+            &format!("{total} elements are more than {}; select fewer peers", Limits::ELEMENTS),
+        ));
     }
     for (key, chain) in &table.chains {
         name(&at("chain", key), key)?;
@@ -77,7 +85,10 @@ fn name(place: &str, name: &str) -> Result<(), TooLarge> {
         return Err(wrong(place, "a name is a letter and then letters, digits and `_`"));
     }
     if name.len() > Limits::NAME {
-        return Err(wrong(place, &format!("the name has {} bytes and may have {}", name.len(), Limits::NAME)));
+        return Err(wrong(
+            place,
+            &format!("the name has {} bytes and may have {}", name.len(), Limits::NAME),
+        ));
     }
     if RESERVED.split_whitespace().any(|word| word == name) {
         return Err(wrong(place, "`nft` has another use for this word; choose another name"));
@@ -90,7 +101,10 @@ fn text(place: &str, what: &str, text: &str, limit: usize) -> Result<(), TooLarg
         return Err(wrong(place, &format!("the {what} has {} bytes and may have {limit}", text.len())));
     }
     if text.chars().any(|char| char.is_control() || matches!(char, '"' | '\\' | '$' | '*')) {
-        return Err(wrong(place, &format!("the {what} `{}` has a character that `nft` cannot quote", text.escape_debug())));
+        return Err(wrong(
+            place,
+            &format!("the {what} `{}` has a character that `nft` cannot quote", text.escape_debug()),
+        ));
     }
     Ok(())
 }
@@ -109,12 +123,20 @@ fn set_shape(place: &str, key: &[KeyType]) -> Result<(), TooLarge> {
     Ok(())
 }
 
-fn elements<'a>(place: &str, interval: bool, key: &[KeyType], elements: impl Iterator<Item = &'a Element>) -> Result<(), TooLarge> {
+fn elements<'a>(
+    place: &str,
+    interval: bool,
+    key: &[KeyType],
+    elements: impl Iterator<Item = &'a Element>,
+) -> Result<(), TooLarge> {
     let mut boxes: Vec<(Vec<(u128, u128)>, &Element)> = Vec::new();
     for element in elements {
         let shown = || crate::text::element(element, key);
         if element.len() != key.len() || !key.iter().zip(element).all(|(field, value)| field.admits(value)) {
-            return Err(wrong(place, &format!("the element `{}` is not of type `{}`", shown(), crate::text::key_type(key))));
+            return Err(wrong(
+                place,
+                &format!("the element `{}` is not of type `{}`", shown(), crate::text::key_type(key)),
+            ));
         }
         for value in element {
             range(place, value, interval)?;
@@ -150,7 +172,9 @@ fn overlap(mut boxes: Vec<(Vec<(u128, u128)>, &Element)>) -> Option<(&Element, &
     for (bounds, element) in boxes {
         let start = bounds.first().map_or(0, |field| field.0);
         open.retain(|(other, _)| other.first().is_some_and(|field| field.1 >= start));
-        let meets = |other: &[(u128, u128)]| other.iter().zip(&bounds).all(|(one, two)| one.0 <= two.1 && two.0 <= one.1);
+        let meets = |other: &[(u128, u128)]| {
+            other.iter().zip(&bounds).all(|(one, two)| one.0 <= two.1 && two.0 <= one.1)
+        };
         if let Some((_, other)) = open.iter().find(|(other, _)| meets(other)) {
             return Some((other, element));
         }
@@ -186,7 +210,10 @@ fn check_rule(place: &str, table: &Table, rule: &Rule) -> Result<(), TooLarge> {
     }
     let count = crate::netlink::expressions(rule);
     if count > Limits::EXPRESSIONS {
-        return Err(wrong(place, &format!("the rule has {count} expressions and may have {}", Limits::EXPRESSIONS)));
+        return Err(wrong(
+            place,
+            &format!("the rule has {count} expressions and may have {}", Limits::EXPRESSIONS),
+        ));
     }
     Ok(())
 }
@@ -198,6 +225,8 @@ struct Known {
     protocol: Option<u8>,
     /// Whether a statement of its own tested the protocol.
     tested: bool,
+    /// Ports that were compared with one value, and whether for being another.
+    ports: Vec<(Field, bool)>,
 }
 
 /// Protocols with ports at the start of their headers: TCP, UDP, DCCP, SCTP, UDP-Lite.
@@ -221,7 +250,10 @@ impl Known {
             return Err(wrong(place, "the protocol that the rule tests has no ports"));
         }
         if protocol.is_some() && self.tested {
-            return Err(wrong(place, "the type of an ICMP message tests the protocol itself; leave out `meta l4proto`"));
+            return Err(wrong(
+                place,
+                "the type of an ICMP message tests the protocol itself; leave out `meta l4proto`",
+            ));
         }
         self.family = self.family.or(field.family());
         self.protocol = self.protocol.or(protocol);
@@ -232,11 +264,20 @@ impl Known {
 fn ends(statement: &Statement) -> bool {
     matches!(
         statement,
-        Statement::Verdict(_) | Statement::VerdictMap { .. } | Statement::Reject(_) | Statement::Dnat(..) | Statement::Masquerade
+        Statement::Verdict(_)
+            | Statement::VerdictMap { .. }
+            | Statement::Reject(_)
+            | Statement::Dnat(..)
+            | Statement::Masquerade
     )
 }
 
-fn check_statement(place: &str, table: &Table, statement: &Statement, known: &mut Known) -> Result<(), TooLarge> {
+fn check_statement(
+    place: &str,
+    table: &Table,
+    statement: &Statement,
+    known: &mut Known,
+) -> Result<(), TooLarge> {
     match statement {
         Statement::Is { field, value, negated } => {
             known.read(place, *field)?;
@@ -244,6 +285,16 @@ fn check_statement(place: &str, table: &Table, statement: &Statement, known: &mu
                 return Err(wrong(place, "the value is not of the field's type"));
             }
             range(place, value, true)?;
+            if matches!(value, Value::Port(_)) {
+                // `nft` 1.0.6 makes one comparison of both, which is wrong if negated and which it cannot list well.
+                if known.ports.iter().any(|(other, sign)| other != field && sign == negated) {
+                    return Err(wrong(
+                        place,
+                        "both ports are compared with one value each; look both up in a set",
+                    ));
+                }
+                known.ports.push((*field, *negated));
+            }
             if let (Field::Protocol, Value::Protocol(protocol)) = (field, value) {
                 if known.protocol.is_some() {
                     return Err(wrong(place, "the protocol is tested twice"));
@@ -266,19 +317,31 @@ fn check_statement(place: &str, table: &Table, statement: &Statement, known: &mu
         Statement::State(bits) if *bits == 0 || bits & !0x4f != 0 => {
             Err(wrong(place, "a state is some of invalid 1, established 2, related 4, new 8, untracked 64"))
         }
-        Statement::Mark { mask, value, .. } | Statement::SetMark { mask, value } if *mask == 0 || value & !mask != 0 => {
+        Statement::Mark { mask, value, .. } | Statement::SetMark { mask, value }
+            if *mask == 0 || value & !mask != 0 =>
+        {
             Err(wrong(place, "a mark's value lies in its mask, which is not 0"))
         }
-        Statement::Limit { rate, burst } if *rate == 0 || *burst == 0 => Err(wrong(place, "a limit's rate and burst are at least 1")),
-        Statement::Random(random) if random.one_in == 0 => Err(wrong(place, "one packet in 0 is none; say at least 1")),
+        Statement::Limit { rate, burst } if *rate == 0 || *burst == 0 => {
+            Err(wrong(place, "a limit's rate and burst are at least 1"))
+        }
+        Statement::Random(random) if random.one_in == 0 => {
+            Err(wrong(place, "one packet in 0 is none; say at least 1"))
+        }
         Statement::Log(to) => text(place, "log prefix", &to.prefix, Limits::LOG_PREFIX),
         Statement::Dnat(address, port) => {
             let family = ringfence_model::address::Family::of(*address);
             if known.protocol.is_none() {
-                return Err(wrong(place, "a destination port is changed only after the protocol is known; test `meta l4proto` first"));
+                return Err(wrong(
+                    place,
+                    "a destination port is changed only after the protocol is known; test `meta l4proto` first",
+                ));
             }
             if known.family.is_some_and(|known| known != family) || *port == 0 {
-                return Err(wrong(place, "the new destination is of the packet's family and has a port above 0"));
+                return Err(wrong(
+                    place,
+                    "the new destination is of the packet's family and has a port above 0",
+                ));
             }
             Ok(())
         }
@@ -290,14 +353,23 @@ fn check_statement(place: &str, table: &Table, statement: &Statement, known: &mu
     }
 }
 
-fn lookup(place: &str, fields: &[Field], set: &str, key: Option<&[KeyType]>, known: &mut Known) -> Result<(), TooLarge> {
+fn lookup(
+    place: &str,
+    fields: &[Field],
+    set: &str,
+    key: Option<&[KeyType]>,
+    known: &mut Known,
+) -> Result<(), TooLarge> {
     let Some(key) = key else {
         return Err(wrong(place, &format!("looks into `{set}`, which is not there")));
     };
     let types: Vec<KeyType> = fields.iter().map(|field| field.key_type()).collect();
     if types != key {
         let types = crate::text::key_type(&types);
-        return Err(wrong(place, &format!("looks for `{types}` in `{set}`, whose key is `{}`", crate::text::key_type(key))));
+        return Err(wrong(
+            place,
+            &format!("looks for `{types}` in `{set}`, whose key is `{}`", crate::text::key_type(key)),
+        ));
     }
     fields.iter().try_for_each(|field| known.read(place, *field))
 }

@@ -28,14 +28,21 @@ pub(super) fn check(table: &Table) -> Result<(), TooLarge> {
             for statement in chain.rules.iter().flat_map(|rule| &rule.statements) {
                 let fits = match statement {
                     Statement::Masquerade => hook.nat && hook.point == HookPoint::Postrouting,
-                    Statement::Dnat(..) => hook.nat && matches!(hook.point, HookPoint::Prerouting | HookPoint::Output),
-                    Statement::Reject(_) => !hook.nat && matches!(hook.point, HookPoint::Input | HookPoint::Forward | HookPoint::Output),
+                    Statement::Dnat(..) => {
+                        hook.nat && matches!(hook.point, HookPoint::Prerouting | HookPoint::Output)
+                    }
+                    Statement::Reject(_) => {
+                        !hook.nat
+                            && matches!(hook.point, HookPoint::Input | HookPoint::Forward | HookPoint::Output)
+                    }
                     _ => true,
                 };
                 if !fits {
                     return Err(wrong(
                         &format!("chain `{reached}`"),
-                        &format!("a statement may not run at the hook of the chain `{name}`, which leads here"),
+                        &format!(
+                            "a statement may not run at the hook of the chain `{name}`, which leads here"
+                        ),
                     ));
                 }
             }
@@ -44,7 +51,10 @@ pub(super) fn check(table: &Table) -> Result<(), TooLarge> {
             return Err(wrong(&format!("chain `{name}`"), "chains of type nat have no hook forward"));
         }
         if hook.nat && hook.priority <= Limits::CONNTRACK {
-            return Err(wrong(&format!("chain `{name}`"), "a chain of type nat has a priority above -200, after connection tracking"));
+            return Err(wrong(
+                &format!("chain `{name}`"),
+                "a chain of type nat has a priority above -200, after connection tracking",
+            ));
         }
     }
     Ok(())
@@ -56,15 +66,17 @@ fn targets<'a>(table: &'a Table, chain: &'a Chain) -> impl Iterator<Item = &'a N
         Verdict::Jump(chain) | Verdict::Goto(chain) => Some(chain),
         _ => None,
     };
-    chain.rules.iter().flat_map(|rule| &rule.statements).flat_map(move |statement| -> Box<dyn Iterator<Item = &'a Name>> {
-        match statement {
-            Statement::Verdict(verdict) => Box::new(into(verdict).into_iter()),
-            Statement::VerdictMap { map, .. } => {
-                Box::new(table.maps.get(map).into_iter().flat_map(|map| map.elements.values()).filter_map(into))
+    chain.rules.iter().flat_map(|rule| &rule.statements).flat_map(
+        move |statement| -> Box<dyn Iterator<Item = &'a Name>> {
+            match statement {
+                Statement::Verdict(verdict) => Box::new(into(verdict).into_iter()),
+                Statement::VerdictMap { map, .. } => Box::new(
+                    table.maps.get(map).into_iter().flat_map(|map| map.elements.values()).filter_map(into),
+                ),
+                _ => Box::new(std::iter::empty()),
             }
-            _ => Box::new(std::iter::empty()),
-        }
-    })
+        },
+    )
 }
 
 /// How many chains stand one within another from this one on; `None` while it is being found out.
@@ -81,7 +93,10 @@ fn depth<'a>(
     }
     // Far beyond the limit there is no need to go on, nor stack to do it.
     if level > 4 * Limits::DEPTH {
-        return Err(wrong(&format!("chain `{name}`"), &format!("chains lead into one another more than {} deep", Limits::DEPTH)));
+        return Err(wrong(
+            &format!("chain `{name}`"),
+            &format!("chains lead into one another more than {} deep", Limits::DEPTH),
+        ));
     }
     depths.insert(name, None);
     let mut deepest = 0;

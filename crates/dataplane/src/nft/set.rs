@@ -123,7 +123,8 @@ impl Value {
         };
         let host = first ^ last;
         let length = bits - (u128::BITS - host.leading_zeros());
-        (first < last && host & host.wrapping_add(1) == 0 && first & host == 0 && length > 0).then_some((network, length))
+        (first < last && host & host.wrapping_add(1) == 0 && first & host == 0 && length > 0)
+            .then_some((network, length))
     }
 
     /// A value of a type from numbers, a range if they differ. Nothing if the type does not hold them.

@@ -19,11 +19,17 @@ pub fn diff(old: &Table, new: &Table) -> Transaction {
 pub(super) fn diff_with(old: &Table, new: &Table, dirty: &BTreeSet<Name>) -> Transaction {
     let (old_sets, new_sets) = (shapes(old), shapes(new));
     // A set or map of another type under the same name is another set: what refers to it is written anew too.
-    let reshaped: BTreeSet<&Name> =
-        old_sets.iter().filter(|(name, set)| new_sets.get(*name).is_some_and(|new| new != *set)).map(|(name, _)| name).collect();
+    let reshaped: BTreeSet<&Name> = old_sets
+        .iter()
+        .filter(|(name, set)| new_sets.get(*name).is_some_and(|new| new != *set))
+        .map(|(name, _)| name)
+        .collect();
     let rehooked = |name: &Name| matches!((old.chains.get(name), new.chains.get(name)), (Some(old), Some(new)) if old.hook != new.hook);
     let rewritten = |name: &Name, old: &Chain, new: &Chain| {
-        old.rules != new.rules || rehooked(name) || dirty.contains(name) || new.rules.iter().any(|rule| refers(rule, &reshaped))
+        old.rules != new.rules
+            || rehooked(name)
+            || dirty.contains(name)
+            || new.rules.iter().any(|rule| refers(rule, &reshaped))
     };
     let mut changes = Vec::new();
 
@@ -39,7 +45,9 @@ pub(super) fn diff_with(old: &Table, new: &Table, dirty: &BTreeSet<Name>) -> Tra
     for name in old_sets.keys().filter(|name| !new_sets.contains_key(*name) || reshaped.contains(name)) {
         changes.push(Change::DeleteSet(name.clone()));
     }
-    for (name, chain) in old.chains.iter().filter(|(name, _)| !new.chains.contains_key(*name) || rehooked(name)) {
+    for (name, chain) in
+        old.chains.iter().filter(|(name, _)| !new.chains.contains_key(*name) || rehooked(name))
+    {
         changes.push(Change::DeleteChain(name.clone(), chain.hook));
     }
     // Sets before maps and base chains last, as the text has them, so that listings of both have one order.
@@ -50,7 +58,8 @@ pub(super) fn diff_with(old: &Table, new: &Table, dirty: &BTreeSet<Name>) -> Tra
     }
     let create = |base: bool| {
         let fresh = move |name: &Name| !old.chains.contains_key(name) || rehooked(name);
-        let chains = new.chains.iter().filter(move |(name, chain)| fresh(name) && chain.hook.is_some() == base);
+        let chains =
+            new.chains.iter().filter(move |(name, chain)| fresh(name) && chain.hook.is_some() == base);
         chains.map(|(name, chain)| Change::CreateChain(name.clone(), chain.hook))
     };
     changes.extend(create(false));
@@ -73,7 +82,9 @@ fn shapes(table: &Table) -> BTreeMap<Name, SetShape> {
     let sets = table.sets.iter().map(|(name, set)| (name, &set.key, set.interval, false));
     let maps = table.maps.iter().map(|(name, map)| (name, &map.key, map.interval, true));
     sets.chain(maps)
-        .map(|(name, key, interval, map)| (name.clone(), SetShape { name: name.clone(), key: key.clone(), interval, map }))
+        .map(|(name, key, interval, map)| {
+            (name.clone(), SetShape { name: name.clone(), key: key.clone(), interval, map })
+        })
         .collect()
 }
 
@@ -92,23 +103,40 @@ fn elements(old: &Table, new: &Table, reshaped: &BTreeSet<&Name>) -> (Vec<Change
     for (name, set) in &new.sets {
         let before = old.sets.get(name).filter(|_| !reshaped.contains(name));
         let (gone, come) = match before {
-            Some(before) => (before.elements.difference(&set.elements).collect(), set.elements.difference(&before.elements).collect()),
+            Some(before) => (
+                before.elements.difference(&set.elements).collect(),
+                set.elements.difference(&before.elements).collect(),
+            ),
             None => (Vec::new(), set.elements.iter().collect::<Vec<_>>()),
         };
-        let members = |list: Vec<&Element>| list.into_iter().map(|key| Member { key: key.clone(), verdict: None }).collect();
+        let members = |list: Vec<&Element>| {
+            list.into_iter().map(|key| Member { key: key.clone(), verdict: None }).collect()
+        };
         record(name, &set.key, set.interval, false, members(gone), members(come));
     }
-    let member = |(key, verdict): (&Element, &Verdict)| Member { key: key.clone(), verdict: Some(verdict.clone()) };
+    let member =
+        |(key, verdict): (&Element, &Verdict)| Member { key: key.clone(), verdict: Some(verdict.clone()) };
     for (name, map) in &new.maps {
         let before = old.maps.get(name).filter(|_| !reshaped.contains(name)).map(|map| &map.elements);
         let gone = before.map_or_else(Vec::new, |before| {
-            before.iter().filter(|(key, verdict)| map.elements.get(*key) != Some(verdict)).map(member).collect()
+            before
+                .iter()
+                .filter(|(key, verdict)| map.elements.get(*key) != Some(verdict))
+                .map(member)
+                .collect()
         });
-        let come = map.elements.iter().filter(|(key, verdict)| before.and_then(|before| before.get(*key)) != Some(verdict)).map(member).collect();
+        let come = map
+            .elements
+            .iter()
+            .filter(|(key, verdict)| before.and_then(|before| before.get(*key)) != Some(verdict))
+            .map(member)
+            .collect();
         record(name, &map.key, map.interval, true, gone, come);
     }
     // Kernels before 6.4 count a chain as used until the map that led to it is gone, after the transaction.
-    for (name, map) in old.maps.iter().filter(|(name, _)| !new.maps.contains_key(*name) || reshaped.contains(name)) {
+    for (name, map) in
+        old.maps.iter().filter(|(name, _)| !new.maps.contains_key(*name) || reshaped.contains(name))
+    {
         let leads = |to: &Verdict| matches!(to, Verdict::Jump(_) | Verdict::Goto(_));
         let gone = map.elements.iter().filter(|(_, to)| leads(to)).map(member).collect();
         record(name, &map.key, map.interval, true, gone, Vec::new());

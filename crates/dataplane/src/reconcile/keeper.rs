@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use super::{Change, Transaction, diff, diff::diff_with, stages::stages};
 use crate::{
-    netlink::{Error, Nftables, ReadBack, Socket, Wire, uapi},
+    netlink::{Error, Nftables, ReadBack, Socket, Wire, encode::Encoded, uapi},
     nft::{Name, Table, check},
 };
 
@@ -26,6 +26,8 @@ pub enum Ownership {
 enum Known {
     /// Nothing: it must be read.
     Nothing,
+    /// It ought to be this; something went wrong, so it must be read.
+    Unsure(Table),
     /// There is none.
     Absent,
     /// It is this.
@@ -61,7 +63,7 @@ impl<W: Wire> Keeper<W> {
     pub fn current(&self) -> Option<&Table> {
         match &self.known {
             Known::Is(table) => Some(table),
-            Known::Nothing | Known::Absent => None,
+            Known::Nothing | Known::Unsure(_) | Known::Absent => None,
         }
     }
 
@@ -99,7 +101,14 @@ impl<W: Wire> Keeper<W> {
         let transaction = match &self.known {
             Known::Is(current) => diff(current, &wanted),
             Known::Absent => Transaction::load(&wanted),
-            Known::Nothing => return self.settle(wanted),
+            // What is there may be anything; an error leaves it, and what ought to be is tried again by a repair.
+            Known::Nothing | Known::Unsure(_) => {
+                let result = self.settle(wanted.clone());
+                if result.is_err() {
+                    self.known = Known::Unsure(wanted);
+                }
+                return result;
+            }
         };
         match self.push(&transaction, None) {
             Ok(()) => {
@@ -114,8 +123,11 @@ impl<W: Wire> Keeper<W> {
     /// not be compared as a whole.
     ///
     /// # Errors
-    /// As [`Self::set`]; the result is not checked for limits beforehand, the kernel does that.
+    /// As [`Self::set`], and [`Error::Unknown`]; the result is not checked for limits beforehand, the kernel does that.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        if self.current().is_none() {
+            return Err(Error::Unknown);
+        }
         match self.push(transaction, None) {
             Ok(()) => {
                 if let Known::Is(table) = &mut self.known {
@@ -124,7 +136,7 @@ impl<W: Wire> Keeper<W> {
                 Ok(())
             }
             Err(error) => {
-                let mut wanted = self.current().cloned().unwrap_or_else(|| Table::new(self.name.clone()));
+                let Some(mut wanted) = self.current().cloned() else { return Err(error) };
                 transaction.apply_to(&mut wanted);
                 self.recover(error, wanted)
             }
@@ -136,13 +148,14 @@ impl<W: Wire> Keeper<W> {
     /// # Errors
     /// As [`Self::set`].
     pub fn repair(&mut self) -> Result<bool, Error> {
-        let Known::Is(wanted) = &self.known else { return Ok(false) };
+        let (Known::Is(wanted) | Known::Unsure(wanted)) = &self.known else { return Ok(false) };
         let wanted = wanted.clone();
         let read = self.read()?;
         if read.is_some_and(|read| read.is(&wanted)) {
+            self.known = Known::Is(wanted);
             return Ok(false);
         }
-        self.known = Known::Nothing;
+        self.known = Known::Unsure(wanted.clone());
         self.settle(wanted).map(|()| true)
     }
 
@@ -170,15 +183,23 @@ impl<W: Wire> Keeper<W> {
     /// What to do about a change that did not go as it should.
     fn recover(&mut self, error: Error, wanted: Table) -> Result<(), Error> {
         match error {
-            Error::Limit(_) | Error::TooBig { .. } | Error::Open(_) | Error::Owned(..) | Error::Busy { .. } => Err(error),
+            Error::Limit(_)
+            | Error::TooBig { .. }
+            | Error::Open(_)
+            | Error::Owned(..)
+            | Error::Busy { .. }
+            | Error::Unknown => Err(error),
             Error::Refused(ref refusal) if !stale(refusal.errno) => Err(error),
             Error::Refused(_) | Error::Uncertain | Error::Read(_) | Error::Unquiet(_) | Error::Socket(_) => {
                 let before = std::mem::replace(&mut self.known, Known::Nothing);
-                let result = self.settle(wanted);
-                if let (Err(_), Known::Nothing, Known::Is(before)) = (&result, &self.known, before)
-                    && self.read().is_ok_and(|read| read.is_some_and(|read| read.is(&before)))
-                {
-                    self.known = Known::Is(before);
+                let result = self.settle(wanted.clone());
+                if let Err(error) = &result {
+                    // The kernel does not want it: what was before goes on. Else the next try is for the new.
+                    let refused = matches!(error, Error::Refused(_) | Error::TooBig { .. });
+                    self.known = match before {
+                        Known::Is(before) if refused => Known::Unsure(before),
+                        _ => Known::Unsure(wanted),
+                    };
                 }
                 result
             }
@@ -214,7 +235,8 @@ impl<W: Wire> Keeper<W> {
                 }
             };
             // Claiming the table was a change of its own.
-            let claimed = self.ownership == Ownership::Owned && read.as_ref().is_some_and(|read| read.owner.is_none());
+            let claimed =
+                self.ownership == Ownership::Owned && read.as_ref().is_some_and(|read| read.owner.is_none());
             let generation = read.as_ref().filter(|_| !claimed).map(|read| read.generation);
             match self.push(&transaction, generation) {
                 Ok(()) => {
@@ -222,7 +244,9 @@ impl<W: Wire> Keeper<W> {
                     return Ok(());
                 }
                 Err(Error::Refused(refusal)) if !stale(refusal.errno) => return Err(Error::Refused(refusal)),
-                Err(error @ (Error::Refused(_) | Error::Uncertain | Error::Unquiet(_) | Error::Busy { .. })) => last = error,
+                Err(
+                    error @ (Error::Refused(_) | Error::Uncertain | Error::Unquiet(_) | Error::Busy { .. }),
+                ) => last = error,
                 Err(error) => return Err(error),
             }
         }
@@ -232,19 +256,27 @@ impl<W: Wire> Keeper<W> {
     /// Applies a transaction: whole if it fits, else prepared in parts and switched over whole.
     fn push(&mut self, transaction: &Transaction, generation: Option<u32>) -> Result<(), Error> {
         let flags = self.flags();
-        if self.nft.fits(transaction).is_ok() {
-            return self.nft.commit(transaction, flags, generation);
+        let encoded = Encoded::new(transaction, flags);
+        if self.nft.fits(&encoded).is_ok() {
+            return self.nft.commit_encoded(transaction, &encoded, generation);
         }
         let stages = stages(transaction);
-        self.nft.fits(&stages.switch)?;
+        let switch = Encoded::new(&stages.switch, flags);
+        self.nft.fits(&switch)?;
         let before = std::mem::replace(&mut self.known, Known::Nothing);
-        let prepared = self.nft.commit_in_parts(&stages.prepare, flags).and_then(|()| self.nft.commit(&stages.switch, flags, None));
+        let prepared = self
+            .nft
+            .commit_in_parts(&stages.prepare, flags)
+            .and_then(|()| self.nft.commit_encoded(&stages.switch, &switch, None));
         if let Err(error) = prepared {
             // What was prepared leads nowhere; it is cleared away here, or by the next that reads the table.
             match before {
-                Known::Is(table) => _ = self.settle(table),
+                Known::Is(table) => {
+                    self.known = Known::Unsure(table.clone());
+                    let _ = self.settle(table);
+                }
                 Known::Absent => _ = self.remove(),
-                Known::Nothing => {}
+                unsure @ (Known::Nothing | Known::Unsure(_)) => self.known = unsure,
             }
             return Err(error);
         }
@@ -270,7 +302,9 @@ impl<W: Wire> Keeper<W> {
         let claim = Transaction { table: self.name.clone(), changes: vec![Change::CreateTable] };
         match self.nft.commit(&claim, self.flags(), None) {
             // Someone else may have been faster, or this process earlier; reading shows.
-            Err(Error::Refused(refusal)) if refusal.errno == Errno::EOPNOTSUPP || refusal.errno == Errno::EPERM => {
+            Err(Error::Refused(refusal))
+                if refusal.errno == Errno::EOPNOTSUPP || refusal.errno == Errno::EPERM =>
+            {
                 self.read().map(|_| ())
             }
             Err(Error::Uncertain) => self.read().map(|_| ()),

@@ -43,7 +43,9 @@ pub(super) fn stages(transaction: &Transaction) -> Stages {
             Change::CreateSet(shape) if is_new(Kind::Set, &shape.name) => &mut stages.prepare,
             Change::CreateChain(name, None) if is_new(Kind::Chain, name) => &mut stages.prepare,
             Change::AddElements(shape, _) if is_new(Kind::Set, &shape.name) => &mut stages.prepare,
-            Change::AddRule(name, rule) if is_new(Kind::Chain, name) && !looks_into(rule, &renewed) => &mut stages.prepare,
+            Change::AddRule(name, rule) if is_new(Kind::Chain, name) && !looks_into(rule, &renewed) => {
+                &mut stages.prepare
+            }
             Change::DeleteSet(name) if is_old(Kind::Set, name) => &mut stages.clean,
             Change::DeleteChain(name, None) if is_old(Kind::Chain, name) => &mut stages.clean,
             Change::FlushChain(name) if is_old(Kind::Chain, name) => &mut stages.clean,

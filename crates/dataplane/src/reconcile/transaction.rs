@@ -104,10 +104,16 @@ impl Change {
             Self::CreateTable => {}
             Self::DeleteTable => *table = Table::new(table.name.clone()),
             Self::CreateSet(SetShape { name, key, interval, map: false }) => {
-                table.sets.insert(name.clone(), Set { key: key.clone(), interval: *interval, elements: BTreeSet::new() });
+                table.sets.insert(
+                    name.clone(),
+                    Set { key: key.clone(), interval: *interval, elements: BTreeSet::new() },
+                );
             }
             Self::CreateSet(SetShape { name, key, interval, map: true }) => {
-                table.maps.insert(name.clone(), Map { key: key.clone(), interval: *interval, elements: BTreeMap::new() });
+                table.maps.insert(
+                    name.clone(),
+                    Map { key: key.clone(), interval: *interval, elements: BTreeMap::new() },
+                );
             }
             Self::DeleteSet(name) => {
                 table.sets.remove(name);

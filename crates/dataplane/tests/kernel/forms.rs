@@ -13,10 +13,8 @@ use crate::{
     programs,
 };
 
-pub(crate) const TESTS: Tests = &[
-    ("forms::every_statement", every_statement),
-    ("forms::any_program", any_program),
-];
+pub(crate) const TESTS: Tests =
+    &[("forms::every_statement", every_statement), ("forms::any_program", any_program)];
 
 fn every_statement() {
     let table = programs::everything("forms");
@@ -25,7 +23,7 @@ fn every_statement() {
 }
 
 fn any_program() {
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     runner
         .run(&programs::any_table("forms"), |table| inside(|| same(&table)).map_err(TestCaseError::fail))
         .unwrap();
@@ -46,7 +44,12 @@ fn same(table: &Table) -> Result<(), String> {
         nft.load(table).map_err(|error| error.to_string())?;
         let read = nft.read(&table.name).map_err(|error| error.to_string())?.ok_or("nothing to read")?;
         if !read.is(table) {
-            return Err(format!("read back differs: {:?} {} \n{}", read.foreign_rules, read.foreign, text::render(&read.table)));
+            return Err(format!(
+                "read back differs: {:?} {} \n{}",
+                read.foreign_rules,
+                read.foreign,
+                text::render(&read.table)
+            ));
         }
         Ok::<_, String>((list(), list_json()))
     })
@@ -67,5 +70,10 @@ pub(crate) fn equal(what: &str, one: &str, other: &str) -> Result<(), String> {
         .take(20)
         .map(|(one, other)| format!("- {one}\n+ {other}"))
         .collect();
-    Err(format!("{what} differ ({} and {} lines)\n{}\n{one}", one.lines().count(), other.lines().count(), lines.join("\n")))
+    Err(format!(
+        "{what} differ ({} and {} lines)\n{}\n{one}",
+        one.lines().count(),
+        other.lines().count(),
+        lines.join("\n")
+    ))
 }

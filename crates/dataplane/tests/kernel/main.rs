@@ -2,13 +2,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
+    clippy::print_stderr,
     clippy::indexing_slicing,
-    reason = "tests: a broken expectation is a failed test"
+    reason = "a broken expectation is a failed test, and what is left out is said"
 )]
 
 mod faults;
 mod forms;
+mod limits;
 mod namespace;
 mod programs;
 mod updates;
@@ -19,7 +20,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let able = namespace::enter();
     let mut trials = Vec::new();
-    for (name, test) in [forms::TESTS, updates::TESTS, faults::TESTS].concat() {
+    for (name, test) in [forms::TESTS, limits::TESTS, updates::TESTS, faults::TESTS].concat() {
         trials.push(namespace::trial(name, test, &able));
     }
     libtest_mimic::run(&arguments, trials).exit();
@@ -30,4 +31,3 @@ type Test = (&'static str, fn());
 
 /// Named trials of a module.
 type Tests = &'static [Test];
-

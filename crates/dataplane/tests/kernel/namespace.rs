@@ -19,12 +19,14 @@ pub(crate) fn enter() -> Result<(), String> {
     }
     let (user, group) = (Uid::current(), Gid::current());
     if user.is_root() {
-        return thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join().unwrap().map_err(|error| {
-            format!("no network namespaces ({error})")
-        });
+        return thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET))
+            .join()
+            .unwrap()
+            .map_err(|error| format!("no network namespaces ({error})"));
     }
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .map_err(|error| format!("no user namespaces ({error}); see kernel.unprivileged_userns_clone, or run as root"))?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|error| {
+        format!("no user namespaces ({error}); see kernel.unprivileged_userns_clone, or run as root")
+    })?;
     std::fs::write("/proc/self/setgroups", "deny").map_err(|error| error.to_string())?;
     std::fs::write("/proc/self/uid_map", format!("0 {user} 1")).map_err(|error| error.to_string())?;
     std::fs::write("/proc/self/gid_map", format!("0 {group} 1")).map_err(|error| error.to_string())

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 use ringfence_dataplane::nft::{
-    Chain, Element, Field, Hook, HookPoint, KeyType, LogTo, Map, Random, Reject, Rule, Set, Statement, Table, Value,
-    Verdict, check,
+    Chain, Element, Field, Hook, HookPoint, KeyType, LogTo, Map, Random, Reject, Rule, Set, Statement, Table,
+    Value, Verdict, check,
 };
 use ringfence_model::address::Family::{V4, V6};
 
@@ -88,11 +88,28 @@ pub(crate) fn everything(name: &str) -> Table {
             ),
         ),
         ("hairpin", set(&[KeyType::Ipv4, KeyType::Ipv4], false, [vec![ip(1), ip(1)]])),
-        ("hairpin6", set(&[KeyType::Ipv6, KeyType::Ipv6], false, [vec![Value::Ipv6(Ipv6Addr::LOCALHOST); 2]])),
+        (
+            "hairpin6",
+            set(&[KeyType::Ipv6, KeyType::Ipv6], false, [vec![Value::Ipv6(Ipv6Addr::LOCALHOST); 2]]),
+        ),
         ("pings", set(&[KeyType::Icmp], false, [vec![Value::Icmp(8)], vec![Value::Icmp(0)]])),
         ("nd", set(&[KeyType::Icmpv6], false, (133..=137).map(|kind| vec![Value::Icmp(kind)]))),
-        ("protocols", set(&[KeyType::Protocol], false, [1, 6, 17, 58, 132, 99].map(|number| vec![Value::Protocol(number)]))),
-        ("ports", set(&[KeyType::Port], true, [vec![Value::Port(80)], vec![Value::PortRange(100, 200)], vec![Value::Port(65535)]])),
+        (
+            "protocols",
+            set(
+                &[KeyType::Protocol],
+                false,
+                [1, 6, 17, 58, 132, 99].map(|number| vec![Value::Protocol(number)]),
+            ),
+        ),
+        (
+            "ports",
+            set(
+                &[KeyType::Port],
+                true,
+                [vec![Value::Port(80)], vec![Value::PortRange(100, 200)], vec![Value::Port(65535)]],
+            ),
+        ),
         ("lone_ports", set(&[KeyType::Port], false, [vec![Value::Port(80)]])),
     ];
     table.sets.extend(sets.into_iter().map(|(name, set)| (name.into(), set)));
@@ -114,15 +131,49 @@ pub(crate) fn everything(name: &str) -> Table {
                 ],
             ),
         ),
-        ("m4", map(&[KeyType::Ipv4], false, vec![(vec![ip(1)], Verdict::Jump("leaf".into())), (vec![ip(2)], Verdict::Accept)])),
-        ("mi4", map(&[KeyType::Ipv4], true, vec![(vec![v4(0, 0x7fff_ffff)], Verdict::Jump("leaf".into())), (vec![v4(0x8000_0000, u32::MAX)], Verdict::Accept)])),
-        ("mpp", map(&[KeyType::Protocol, KeyType::Port], false, vec![(vec![Value::Protocol(6), Value::Port(1)], Verdict::Return)])),
+        (
+            "m4",
+            map(
+                &[KeyType::Ipv4],
+                false,
+                vec![(vec![ip(1)], Verdict::Jump("leaf".into())), (vec![ip(2)], Verdict::Accept)],
+            ),
+        ),
+        (
+            "mi4",
+            map(
+                &[KeyType::Ipv4],
+                true,
+                vec![
+                    (vec![v4(0, 0x7fff_ffff)], Verdict::Jump("leaf".into())),
+                    (vec![v4(0x8000_0000, u32::MAX)], Verdict::Accept),
+                ],
+            ),
+        ),
+        (
+            "mpp",
+            map(
+                &[KeyType::Protocol, KeyType::Port],
+                false,
+                vec![(vec![Value::Protocol(6), Value::Port(1)], Verdict::Return)],
+            ),
+        ),
     ];
     table.maps.extend(maps.map(|(name, map)| (name.into(), map)));
     table.chains.insert("leaf".into(), Chain::default());
-    let log = |prefix: &str, snaplen, queue_threshold| LogTo { prefix: prefix.into(), group: 13, snaplen, queue_threshold };
-    let lookup = |fields: &[Field], set: &str, negated| Statement::In { fields: fields.to_vec(), set: set.into(), negated };
-    let vmap = |fields: &[Field], map: &str| Statement::VerdictMap { fields: fields.to_vec(), map: map.into() };
+    let log = |prefix: &str, snaplen, queue_threshold| LogTo {
+        prefix: prefix.into(),
+        group: 13,
+        snaplen,
+        queue_threshold,
+    };
+    let lookup = |fields: &[Field], set: &str, negated| Statement::In {
+        fields: fields.to_vec(),
+        set: set.into(),
+        negated,
+    };
+    let vmap =
+        |fields: &[Field], map: &str| Statement::VerdictMap { fields: fields.to_vec(), map: map.into() };
     let not = |field, value| Statement::Is { field, value, negated: true };
     let all = vec![
         vec![is(Field::Source(V4), ip(1)), is(Field::Destination(V4), ip(2)), accept()],
@@ -133,9 +184,25 @@ pub(crate) fn everything(name: &str) -> Table {
         vec![is(Field::Source(V4), v4(0x0a00_0000, 0x0a00_0fff)), Statement::Counter],
         vec![not(Field::Source(V4), v4(0x0a00_0000, 0x0a00_0fff)), Statement::Counter],
         vec![is(Field::Source(V4), v4(0, u32::MAX)), Statement::Counter],
-        vec![is(Field::Source(V6), Value::Ipv6Range(Ipv6Addr::from_bits(0xfd << 120), Ipv6Addr::from_bits((0xfe << 120) - 1))), accept()],
-        vec![is(Field::Source(V6), Value::Ipv6Range(Ipv6Addr::from_bits(0xfc << 120), Ipv6Addr::from_bits((0xfe << 120) - 1))), accept()],
-        vec![is(Field::Source(V6), Value::Ipv6(Ipv6Addr::LOCALHOST)), is(Field::Destination(V6), Value::Ipv6(Ipv6Addr::UNSPECIFIED)), accept()],
+        vec![
+            is(
+                Field::Source(V6),
+                Value::Ipv6Range(Ipv6Addr::from_bits(0xfd << 120), Ipv6Addr::from_bits((0xfe << 120) - 1)),
+            ),
+            accept(),
+        ],
+        vec![
+            is(
+                Field::Source(V6),
+                Value::Ipv6Range(Ipv6Addr::from_bits(0xfc << 120), Ipv6Addr::from_bits((0xfe << 120) - 1)),
+            ),
+            accept(),
+        ],
+        vec![
+            is(Field::Source(V6), Value::Ipv6(Ipv6Addr::LOCALHOST)),
+            is(Field::Destination(V6), Value::Ipv6(Ipv6Addr::UNSPECIFIED)),
+            accept(),
+        ],
         vec![lookup(&[Field::Source(V4)], "s4", false), Statement::Verdict(Verdict::Goto("leaf".into()))],
         vec![lookup(&[Field::Destination(V4)], "s4", true), Statement::Verdict(Verdict::Jump("leaf".into()))],
         vec![lookup(&[Field::Source(V6)], "i6", false), Statement::Verdict(Verdict::Return)],
@@ -148,13 +215,25 @@ pub(crate) fn everything(name: &str) -> Table {
         vec![vmap(&[Field::Source(V4)], "m4")],
         vec![vmap(&[Field::Destination(V4)], "mi4")],
         vec![is(Field::Protocol, Value::Protocol(6)), Statement::Reject(Reject::TcpReset)],
-        vec![is(Field::Source(V4), ip(1)), is(Field::Protocol, Value::Protocol(6)), Statement::Reject(Reject::TcpReset)],
+        vec![
+            is(Field::Source(V4), ip(1)),
+            is(Field::Protocol, Value::Protocol(6)),
+            Statement::Reject(Reject::TcpReset),
+        ],
         vec![is(Field::Source(V4), ip(1)), Statement::Reject(Reject::AdminProhibited)],
         vec![is(Field::Protocol, Value::Protocol(17)), Statement::Reject(Reject::AdminProhibited)],
         vec![not(Field::Protocol, Value::Protocol(6)), Statement::Verdict(Verdict::Drop)],
         vec![is(Field::Protocol, Value::Protocol(6)), is(Field::DestinationPort, Value::Port(80)), accept()],
-        vec![is(Field::Protocol, Value::Protocol(132)), is(Field::DestinationPort, Value::PortRange(80, 90)), accept()],
-        vec![is(Field::Protocol, Value::Protocol(17)), lookup(&[Field::DestinationPort], "ports", false), accept()],
+        vec![
+            is(Field::Protocol, Value::Protocol(132)),
+            is(Field::DestinationPort, Value::PortRange(80, 90)),
+            accept(),
+        ],
+        vec![
+            is(Field::Protocol, Value::Protocol(17)),
+            lookup(&[Field::DestinationPort], "ports", false),
+            accept(),
+        ],
         vec![is(Field::DestinationPort, Value::PortRange(0, 65535)), accept()],
         vec![not(Field::SourcePort, Value::PortRange(80, 90)), accept()],
         vec![not(Field::SourcePort, Value::Port(80)), accept()],
@@ -165,7 +244,11 @@ pub(crate) fn everything(name: &str) -> Table {
         vec![is(Field::Icmpv6Type, Value::Icmp(143)), accept()],
         vec![lookup(&[Field::IcmpType], "pings", false), accept()],
         vec![lookup(&[Field::Icmpv6Type], "nd", false), accept()],
-        vec![is(Field::Source(V6), Value::Ipv6(Ipv6Addr::LOCALHOST)), lookup(&[Field::Icmpv6Type], "nd", false), accept()],
+        vec![
+            is(Field::Source(V6), Value::Ipv6(Ipv6Addr::LOCALHOST)),
+            lookup(&[Field::Icmpv6Type], "nd", false),
+            accept(),
+        ],
         vec![Statement::Reply(true), accept()],
         vec![Statement::Reply(false), accept()],
         vec![Statement::State(6), accept()],
@@ -189,15 +272,26 @@ pub(crate) fn everything(name: &str) -> Table {
         vec![Statement::Random(Random { one_in: 1 }), Statement::Counter, accept()],
         vec![Statement::Counter],
         vec![Statement::Log(log("", 0, 0)), Statement::Verdict(Verdict::Drop)],
-        vec![Statement::Log(log(&"x".repeat(127), 0, 1)), Statement::Counter, Statement::Reject(Reject::AdminProhibited)],
+        vec![
+            Statement::Log(log(&"x".repeat(127), 0, 1)),
+            Statement::Counter,
+            Statement::Reject(Reject::AdminProhibited),
+        ],
         vec![accept()],
     ];
     let mut rules: Vec<Rule> = all.into_iter().map(rule).collect();
     rules[0].comment = Some("who: a, b".into());
     rules[1].comment = Some("c".repeat(128));
     table.chains.insert("every".into(), Chain { hook: hook(HookPoint::Forward), rules });
-    for (name, point) in [("in_", HookPoint::Input), ("out_", HookPoint::Output), ("pre_", HookPoint::Prerouting), ("post_", HookPoint::Postrouting)] {
-        table.chains.insert(name.into(), Chain { hook: hook(point), rules: vec![rule(vec![Statement::Counter])] });
+    for (name, point) in [
+        ("in_", HookPoint::Input),
+        ("out_", HookPoint::Output),
+        ("pre_", HookPoint::Prerouting),
+        ("post_", HookPoint::Postrouting),
+    ] {
+        table
+            .chains
+            .insert(name.into(), Chain { hook: hook(point), rules: vec![rule(vec![Statement::Counter])] });
     }
     let dnat = |address| Statement::Dnat(address, 8080);
     let nat = |point, priority, rules| Chain { hook: Some(Hook { point, nat: true, priority }), rules };
@@ -207,7 +301,13 @@ pub(crate) fn everything(name: &str) -> Table {
             HookPoint::Prerouting,
             -100,
             vec![
-                rule(vec![is(Field::Destination(V4), ip(9)), is(Field::Protocol, Value::Protocol(6)), is(Field::DestinationPort, Value::Port(80)), Statement::Random(Random { one_in: 2 }), dnat(IpAddr::V4(Ipv4Addr::LOCALHOST))]),
+                rule(vec![
+                    is(Field::Destination(V4), ip(9)),
+                    is(Field::Protocol, Value::Protocol(6)),
+                    is(Field::DestinationPort, Value::Port(80)),
+                    Statement::Random(Random { one_in: 2 }),
+                    dnat(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                ]),
                 rule(vec![is(Field::Protocol, Value::Protocol(17)), dnat(IpAddr::V6(Ipv6Addr::LOCALHOST))]),
                 rule(vec![is(Field::Protocol, Value::Protocol(132)), dnat(IpAddr::V4(Ipv4Addr::LOCALHOST))]),
             ],
@@ -215,7 +315,14 @@ pub(crate) fn everything(name: &str) -> Table {
     );
     table.chains.insert(
         "nat_post".into(),
-        nat(HookPoint::Postrouting, 100, vec![rule(vec![is(Field::Source(V4), ip(9)), Statement::Masquerade]), rule(vec![Statement::Masquerade])]),
+        nat(
+            HookPoint::Postrouting,
+            100,
+            vec![
+                rule(vec![is(Field::Source(V4), ip(9)), Statement::Masquerade]),
+                rule(vec![Statement::Masquerade]),
+            ],
+        ),
     );
     table
 }
@@ -314,14 +421,30 @@ pub(crate) fn any_table(name: &'static str) -> impl Strategy<Value = Table> {
     (sets, maps, chains).prop_map(move |(sets, maps, chains)| build(name, sets, maps, chains))
 }
 
-fn build(name: &str, sets: Vec<Option<RawSet>>, maps: Vec<Option<RawSet>>, chains: Vec<Option<RawChain>>) -> Table {
+fn build(
+    name: &str,
+    sets: Vec<Option<RawSet>>,
+    maps: Vec<Option<RawSet>>,
+    chains: Vec<Option<RawChain>>,
+) -> Table {
     let mut table = Table::new(name);
-    for (index, (hooked, _)) in chains.iter().enumerate().filter_map(|(index, chain)| Some((index, chain.as_ref()?))) {
-        let point = |number| [HookPoint::Prerouting, HookPoint::Input, HookPoint::Forward, HookPoint::Output, HookPoint::Postrouting][usize::from(number)];
+    for (index, (hooked, _)) in
+        chains.iter().enumerate().filter_map(|(index, chain)| Some((index, chain.as_ref()?)))
+    {
+        let point = |number| {
+            [
+                HookPoint::Prerouting,
+                HookPoint::Input,
+                HookPoint::Forward,
+                HookPoint::Output,
+                HookPoint::Postrouting,
+            ][usize::from(number)]
+        };
         let hook = hooked.map(|(number, priority)| Hook { point: point(number), nat: false, priority });
         table.chains.insert(format!("chain_{index}").into(), Chain { hook, rules: Vec::new() });
     }
-    let names: Vec<_> = table.chains.iter().filter(|(_, chain)| chain.hook.is_none()).map(|(name, _)| name.clone()).collect();
+    let names: Vec<_> =
+        table.chains.iter().filter(|(_, chain)| chain.hook.is_none()).map(|(name, _)| name.clone()).collect();
     let verdict = |number: u8| match (number % 5, names.get(usize::from(number / 5) % names.len().max(1))) {
         (0, _) => Verdict::Accept,
         (1, _) | (_, None) => Verdict::Drop,
@@ -329,7 +452,9 @@ fn build(name: &str, sets: Vec<Option<RawSet>>, maps: Vec<Option<RawSet>>, chain
         (3, Some(name)) => Verdict::Jump(name.clone()),
         (_, Some(name)) => Verdict::Goto(name.clone()),
     };
-    for (index, (key, interval, elements)) in sets.into_iter().enumerate().filter_map(|(index, set)| Some((index, set?))) {
+    for (index, (key, interval, elements)) in
+        sets.into_iter().enumerate().filter_map(|(index, set)| Some((index, set?)))
+    {
         let name: std::sync::Arc<str> = format!("set_{index}").into();
         table.sets.insert(name.clone(), set(&key, interval, []));
         for (raw, _) in elements {
@@ -339,7 +464,9 @@ fn build(name: &str, sets: Vec<Option<RawSet>>, maps: Vec<Option<RawSet>>, chain
             }
         }
     }
-    for (index, (key, interval, elements)) in maps.into_iter().enumerate().filter_map(|(index, map)| Some((index, map?))) {
+    for (index, (key, interval, elements)) in
+        maps.into_iter().enumerate().filter_map(|(index, map)| Some((index, map?)))
+    {
         let name: std::sync::Arc<str> = format!("map_{index}").into();
         table.maps.insert(name.clone(), Map { key: key.clone(), interval, elements: Default::default() });
         for (raw, to) in elements {
@@ -355,18 +482,31 @@ fn build(name: &str, sets: Vec<Option<RawSet>>, maps: Vec<Option<RawSet>>, chain
     }
     let sets: Vec<_> = table.sets.iter().map(|(name, set)| (name.clone(), set.key.clone())).collect();
     let maps: Vec<_> = table.maps.iter().map(|(name, map)| (name.clone(), map.key.clone())).collect();
-    for (index, (_, rules)) in chains.into_iter().enumerate().filter_map(|(index, chain)| Some((index, chain?))) {
+    for (index, (_, rules)) in
+        chains.into_iter().enumerate().filter_map(|(index, chain)| Some((index, chain?)))
+    {
         let name: std::sync::Arc<str> = format!("chain_{index}").into();
         for (raw, comment) in rules {
             let mut rule = Rule { statements: Vec::new(), comment };
             for raw in raw {
-                let statement = match raw {
-                    Raw::Ready(statement) => Some(statement),
-                    Raw::Is(field, raw, negated) => Some(Statement::Is { field, value: value(field.key_type(), raw, true), negated }),
-                    Raw::To(number) => Some(Statement::Verdict(verdict(number))),
-                    Raw::In(number, way, negated) => sets.get(usize::from(number) % sets.len().max(1)).map(|(set, key)| Statement::In { fields: fields(key, way), set: set.clone(), negated }),
-                    Raw::Map(number, way) => maps.get(usize::from(number) % maps.len().max(1)).map(|(map, key)| Statement::VerdictMap { fields: fields(key, way), map: map.clone() }),
-                };
+                let statement =
+                    match raw {
+                        Raw::Ready(statement) => Some(statement),
+                        Raw::Is(field, raw, negated) => {
+                            Some(Statement::Is { field, value: value(field.key_type(), raw, true), negated })
+                        }
+                        Raw::To(number) => Some(Statement::Verdict(verdict(number))),
+                        Raw::In(number, way, negated) => {
+                            sets.get(usize::from(number) % sets.len().max(1)).map(|(set, key)| {
+                                Statement::In { fields: fields(key, way), set: set.clone(), negated }
+                            })
+                        }
+                        Raw::Map(number, way) => {
+                            maps.get(usize::from(number) % maps.len().max(1)).map(|(map, key)| {
+                                Statement::VerdictMap { fields: fields(key, way), map: map.clone() }
+                            })
+                        }
+                    };
                 let Some(statement) = statement else { continue };
                 rule.statements.push(statement);
                 table.chains.get_mut(&name).unwrap().rules.push(rule.clone());

@@ -31,7 +31,8 @@ pub(crate) const TESTS: Tests = &[
 pub(crate) fn sorted() -> String {
     let listing = list();
     let body = listing.split_once('\n').map_or("", |(_, body)| body);
-    let mut blocks: Vec<String> = body.strip_suffix("}\n").unwrap_or(body).split("\n\n").map(sort_elements).collect();
+    let mut blocks: Vec<String> =
+        body.strip_suffix("}\n").unwrap_or(body).split("\n\n").map(sort_elements).collect();
     blocks.sort();
     blocks.join("\n\n")
 }
@@ -53,7 +54,7 @@ fn loaded(table: &Table) -> String {
 }
 
 fn any_two_programs() {
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     runner
         .run(&(any_table("t"), any_table("t")), |(old, new)| {
             let mut model = old.clone();

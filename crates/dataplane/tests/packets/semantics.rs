@@ -49,7 +49,7 @@ fn agree() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("RINGFENCE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("RINGFENCE_PROGRAMS").unwrap_or(300),
+        None => 0..number("RINGFENCE_PROGRAMS").unwrap_or(100),
     };
     let mut kernel = Kernel::new();
     let (mut logged, mut dropped, mut packets) = (0, 0, 0);

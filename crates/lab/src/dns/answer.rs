@@ -24,7 +24,7 @@ const ALIASES: usize = 8;
 
 /// The response to a message. Over UDP, one that is too long is cut and says so, and the client asks again over TCP. Nothing for
 /// what is no question: a response, or less than a header.
-pub(super) fn respond(bytes: &[u8], zone: &Zone, udp: bool) -> Option<Vec<u8>> {
+pub(crate) fn respond(bytes: &[u8], zone: &Zone, udp: bool) -> Option<Vec<u8>> {
     let Ok(asked) = Message::from_vec(bytes) else {
         let id = u16::from_be_bytes(*bytes.first_chunk()?);
         let response = *bytes.get(2)? & 0x80 != 0;

@@ -25,6 +25,7 @@ use ringfence_model::{
 
 use crate::{plan::Topology, service};
 
+pub(crate) use answer::respond;
 pub(crate) use presence::Presence;
 pub use server::{Responder, ResponderError};
 pub use zone::{DOMAIN, Entry, Zone};
@@ -33,7 +34,7 @@ pub use zone::{DOMAIN, Entry, Zone};
 pub const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 
 /// The port of DNS.
-const PORT: u16 = 53;
+pub(crate) const PORT: u16 = 53;
 
 /// A socket that answers DNS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use super::message::Answerer;
 use crate::probe::sctp::{
-    ABORT, COOKIE_ACK, COOKIE_ECHO, Chunk, HEARTBEAT, HEARTBEAT_ACK, Header, INIT, INIT_ACK, Init, heartbeat_info, packet,
-    read,
+    ABORT, COOKIE_ACK, COOKIE_ECHO, Chunk, HEARTBEAT, HEARTBEAT_ACK, Header, INIT, INIT_ACK, Init,
+    heartbeat_info, packet, read,
 };
 
 /// Turns the other end's tag into the responder's and back.
@@ -31,7 +31,8 @@ impl Ports {
     }
 
     fn find(&self, address: IpAddr, port: u16) -> Option<Answerer> {
-        let listener = self.listening.get(&(port, Some(address))).or_else(|| self.listening.get(&(port, None)))?;
+        let listener =
+            self.listening.get(&(port, Some(address))).or_else(|| self.listening.get(&(port, None)))?;
         Some(Answerer { listener: *listener, port })
     }
 }
@@ -120,10 +121,16 @@ mod tests {
         let beat = packet(to_us, Chunk { kind: HEARTBEAT, flags: 0, value: &heartbeat(b"hello") });
         let response = respond(&ports(), HERE, &beat).unwrap();
         let answerer = Answerer { listener: 7, port: 5000 };
-        assert_eq!(response.text, Some((answerer, &b"hello"[..], Header { source: 5000, destination: 99, tag: 42 })));
+        assert_eq!(
+            response.text,
+            Some((answerer, &b"hello"[..], Header { source: 5000, destination: 99, tag: 42 }))
+        );
         let back = response.packet.unwrap();
         let (header, chunk) = read(&back).unwrap();
-        assert_eq!((header.tag, chunk.kind, heartbeat_info(chunk.value)), (42, HEARTBEAT_ACK, Some(&b"hello"[..])));
+        assert_eq!(
+            (header.tag, chunk.kind, heartbeat_info(chunk.value)),
+            (42, HEARTBEAT_ACK, Some(&b"hello"[..]))
+        );
     }
 
     #[test]

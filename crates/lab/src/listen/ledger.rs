@@ -116,10 +116,14 @@ impl Ledger {
     pub(crate) fn arrive(&self, mark: Mark, direction: Direction) {
         let at = self.now();
         let mut accounts = self.accounts();
-        let Some(way) = accounts.get_mut(&mark.connection).map(|account| account.way(direction)) else { return };
+        let Some(way) = accounts.get_mut(&mark.connection).map(|account| account.way(direction)) else {
+            return;
+        };
         let first = way.recent.front().map_or(0, |sent| sent.sequence);
         let place = mark.sequence.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-        if let Some(sent) = place.and_then(|place| way.recent.get_mut(place)).filter(|sent| sent.arrived.is_none()) {
+        if let Some(sent) =
+            place.and_then(|place| way.recent.get_mut(place)).filter(|sent| sent.arrived.is_none())
+        {
             sent.arrived = Some(at);
             way.arrived += 1;
         }
@@ -158,12 +162,18 @@ impl Account {
     /// Messages of either direction that were sent after one moment and arrived before another: if the connection was
     /// forbidden from the one to the other, what got through.
     pub fn passed(&self, from: Duration, until: Duration) -> impl Iterator<Item = (Direction, Sent)> {
-        self.recent().filter(move |(_, sent)| sent.at >= from && sent.arrived.is_some_and(|arrived| arrived <= until))
+        self.recent()
+            .filter(move |(_, sent)| sent.at >= from && sent.arrived.is_some_and(|arrived| arrived <= until))
     }
 
     /// Messages of either direction that were sent between two moments and did not arrive within some time: if the
     /// connection was allowed all the while, what was interrupted.
-    pub fn missed(&self, from: Duration, until: Duration, within: Duration) -> impl Iterator<Item = (Direction, Sent)> {
+    pub fn missed(
+        &self,
+        from: Duration,
+        until: Duration,
+        within: Duration,
+    ) -> impl Iterator<Item = (Direction, Sent)> {
         self.recent()
             .filter(move |(_, sent)| sent.at >= from && sent.at < until)
             .filter(move |(_, sent)| sent.arrived.is_none_or(|arrived| arrived > sent.at + within))

@@ -49,7 +49,9 @@ impl fmt::Display for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mark(mark) => mark.fmt(f),
-            Self::Push { connection, every, count } => write!(f, "push {connection} {} {count}", every.as_micros()),
+            Self::Push { connection, every, count } => {
+                write!(f, "push {connection} {} {count}", every.as_micros())
+            }
             Self::Who(text) => f.write_str(text),
         }
     }

@@ -16,6 +16,7 @@ use std::{
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use nix::{
@@ -29,6 +30,7 @@ pub use ledger::{Account, Direction, Ledger, Sent, Way};
 pub use message::Answerer;
 
 use crate::{
+    dns::Zone,
     namespace::{Namespace, NamespaceError},
     probe::socket::{Datagrams, tcp_listener},
 };
@@ -123,6 +125,20 @@ impl Listeners {
         Ok(())
     }
 
+    /// Has the listeners on UDP port 53 with these numbers answer DNS from a zone too, and all others that do at
+    /// [`LOOPBACK`](crate::dns::LOOPBACK); whatever zone was answered from before is forgotten.
+    ///
+    /// # Errors
+    /// When the thread that serves them has ended.
+    pub fn answer_dns(&self, zone: Zone, listeners: BTreeSet<u32>) -> Result<(), ListenError> {
+        self.command(Command::Dns(Some(server::Dns { zone, listeners })))
+    }
+
+    /// What tells when they have caught up.
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog { commands: self.commands.clone(), wake: Arc::clone(&self.wake) }
+    }
+
     /// Closes every listener with a number, and their connections.
     ///
     /// # Errors
@@ -138,8 +154,11 @@ impl Listeners {
 
     /// Notes which listeners of a namespace use its raw SCTP sockets. Returns whether it needs them and has none.
     fn claim_sctp(&self, inode: u64, listeners: &[&Listener]) -> bool {
-        let ids: BTreeSet<u32> =
-            listeners.iter().filter(|listener| listener.protocol == Protocol::Sctp).map(|listener| listener.id).collect();
+        let ids: BTreeSet<u32> = listeners
+            .iter()
+            .filter(|listener| listener.protocol == Protocol::Sctp)
+            .map(|listener| listener.id)
+            .collect();
         if ids.is_empty() {
             return false;
         }
@@ -155,6 +174,24 @@ impl Listeners {
         self.commands.send(command).map_err(|_| ended())?;
         self.wake.write(1).map_err(serve)?;
         Ok(())
+    }
+}
+
+/// What has come for listeners and is not served yet.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    commands: Sender<Command>,
+    wake: Arc<EventFd>,
+}
+
+impl Backlog {
+    /// Waits until there is none, for some time at most.
+    pub(crate) fn await_served(&self, at_most: Duration) {
+        let (tell, told) = mpsc::channel();
+        // Listeners that have ended serve nothing more.
+        if self.commands.send(Command::Await(tell)).is_ok() && self.wake.write(1).is_ok() {
+            let _ = told.recv_timeout(at_most);
+        }
     }
 }
 
@@ -195,7 +232,8 @@ fn open(inode: u64, listeners: &[&Listener], needs_sctp: bool) -> Result<Vec<Ope
                 Opened::Tcp { socket, answerer, name: listener.name.as_str().into() }
             }
             Protocol::Udp => {
-                let socket = Datagrams::udp_listener(address, port).map_err(|error| refused(listener, error))?;
+                let socket =
+                    Datagrams::udp_listener(address, port).map_err(|error| refused(listener, error))?;
                 Opened::Udp { socket, answerer }
             }
             Protocol::Sctp => Opened::SctpPort { inode, address, answerer },

@@ -8,7 +8,7 @@ use std::{
     os::fd::AsFd,
     sync::{
         Arc,
-        mpsc::{Receiver, TryRecvError},
+        mpsc::{Receiver, Sender, TryRecvError},
     },
     thread,
     time::{Duration, Instant},
@@ -30,9 +30,12 @@ use super::{
     message::{Answerer, Request},
     stream::{Incoming, Step},
 };
-use crate::probe::{
-    sctp::{Chunk, HEARTBEAT, Header, heartbeat, packet},
-    socket::{Buffers, Datagrams},
+use crate::{
+    dns::{self, LOOPBACK, Zone},
+    probe::{
+        sctp::{Chunk, HEARTBEAT, Header, heartbeat, packet},
+        socket::{Buffers, Datagrams},
+    },
 };
 
 /// The token of the event that announces commands.
@@ -62,7 +65,31 @@ pub(crate) enum Opened {
 pub(crate) enum Command {
     Add(Vec<Opened>),
     Close(u32),
+    /// Answers DNS from now on, or no more.
+    Dns(Option<Dns>),
+    /// Asks to be told when nothing that has come waits to be served.
+    Await(Sender<()>),
     Stop,
+}
+
+/// Listeners on port 53 that answer DNS beside what probes ask.
+pub(crate) struct Dns {
+    /// What they know.
+    pub(crate) zone: Zone,
+    /// The numbers of those that answer at any address; the others answer at [`LOOPBACK`] only.
+    pub(crate) listeners: BTreeSet<u32>,
+}
+
+impl Dns {
+    /// The answer to a message that came to a listener at an address, if it is DNS's to answer.
+    fn answer(&self, message: &[u8], answerer: Answerer, at: Option<IpAddr>) -> Option<Vec<u8>> {
+        // A message of DNS has zeros in its header (RFC 1035 4.1.1); what probes send is text.
+        if !message.contains(&0) {
+            return None;
+        }
+        let there = at == Some(IpAddr::V4(LOOPBACK)) || self.listeners.contains(&answerer.listener);
+        (there && answerer.port == dns::PORT).then(|| dns::respond(message, &self.zone, true)).flatten()
+    }
 }
 
 enum Slot {
@@ -110,12 +137,18 @@ pub(crate) struct Server {
     pushes: BTreeMap<(Instant, u64), Push>,
     /// Held connections that have asked for pushes: they ask again until they hear one.
     pushing: BTreeSet<u32>,
+    awaiting: Vec<Sender<()>>,
+    dns: Option<Dns>,
     numbers: u64,
     buffers: Buffers,
 }
 
 impl Server {
-    pub(crate) fn new(commands: Receiver<Command>, wake: Arc<EventFd>, ledger: Arc<Ledger>) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        commands: Receiver<Command>,
+        wake: Arc<EventFd>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -127,6 +160,8 @@ impl Server {
             sctp: BTreeMap::new(),
             pushes: BTreeMap::new(),
             pushing: BTreeSet::new(),
+            awaiting: Vec::new(),
+            dns: None,
             numbers: 0,
             buffers: Buffers::new(),
         })
@@ -141,6 +176,12 @@ impl Server {
                 Err(Errno::EINTR) => 0,
                 Err(_) => return,
             };
+            if ready == 0 {
+                // Who has given up waiting is not there to be told.
+                for told in self.awaiting.drain(..) {
+                    let _ = told.send(());
+                }
+            }
             for event in events.iter().take(ready) {
                 if event.data() == WAKE {
                     if self.obey().is_break() {
@@ -155,6 +196,9 @@ impl Server {
     }
 
     fn until_next_push(&self) -> EpollTimeout {
+        if !self.awaiting.is_empty() {
+            return EpollTimeout::ZERO;
+        }
         let Some(((due, _), _)) = self.pushes.first_key_value() else { return EpollTimeout::NONE };
         let micros = due.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
         EpollTimeout::from(u16::try_from(micros).unwrap_or(u16::MAX))
@@ -167,7 +211,11 @@ impl Server {
             match self.commands.try_recv() {
                 Ok(Command::Add(opened)) => opened.into_iter().for_each(|opened| self.add(opened)),
                 Ok(Command::Close(id)) => self.close(id),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return std::ops::ControlFlow::Break(()),
+                Ok(Command::Dns(dns)) => self.dns = dns,
+                Ok(Command::Await(told)) => self.awaiting.push(told),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
+                    return std::ops::ControlFlow::Break(());
+                }
                 Err(TryRecvError::Empty) => return std::ops::ControlFlow::Continue(()),
             }
         }
@@ -249,7 +297,9 @@ impl Server {
         match (&stream.socket).read(&mut room) {
             Ok(0) => open = false,
             Ok(length) => stream.incoming.push(room.get(..length).unwrap_or_default()),
-            Err(error) => open = error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted,
+            Err(error) => {
+                open = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            }
         }
         let mut pushes = Vec::new();
         while !stream.last {
@@ -297,6 +347,11 @@ impl Server {
         let Some(Slot::Udp { socket, answerer }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
+        if let Some(answer) = self.dns.as_ref().and_then(|dns| dns.answer(received.payload, *answerer, from)) {
+            // As below: who hears nothing asks again.
+            let _ = socket.send(&answer, from, to);
+            return true;
+        }
         match Request::read(&String::from_utf8_lossy(received.payload)) {
             Request::Mark(mark) => self.ledger.arrive(mark, Direction::ToServer),
             Request::Push { connection, every, count } => {
@@ -313,7 +368,8 @@ impl Server {
         let Some(Slot::Sctp { inode, socket }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
-        let response = self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
+        let response =
+            self.sctp.get(inode).zip(from).and_then(|(ports, at)| respond(ports, at, received.payload));
         let Some(response) = response else { return true };
         if let Some(packet) = &response.packet {
             // As for UDP: what is not sent does not arrive.

@@ -59,13 +59,28 @@ struct Slot {
 }
 
 enum Asking {
-    Tcp { socket: Socket, probe: Number, connected: bool, answer: Vec<u8> },
+    Tcp {
+        socket: Socket,
+        probe: Number,
+        connected: bool,
+        answer: Vec<u8>,
+    },
     /// By number.
-    Udp { socket: Datagrams, waiting: BTreeMap<Number, ()> },
+    Udp {
+        socket: Datagrams,
+        waiting: BTreeMap<Number, ()>,
+    },
     /// By source port, with the tag that the answer must carry.
-    Sctp { socket: Datagrams, waiting: BTreeMap<u16, (Number, u32)> },
+    Sctp {
+        socket: Datagrams,
+        waiting: BTreeMap<u16, (Number, u32)>,
+    },
     /// By identifier.
-    Echo { socket: Datagrams, v6: bool, waiting: BTreeMap<u16, Number> },
+    Echo {
+        socket: Datagrams,
+        v6: bool,
+        waiting: BTreeMap<u16, Number>,
+    },
 }
 
 impl<'p> Flight<'p> {
@@ -106,7 +121,12 @@ impl<'p> Flight<'p> {
             let kind = match probe.protocol {
                 Protocol::Tcp => {
                     let asked = self.ask_tcp(number, &probe);
-                    self.keep(asked, &[(number, probe)], EpollFlags::EPOLLOUT | EpollFlags::EPOLLET, &mut tokens);
+                    self.keep(
+                        asked,
+                        &[(number, probe)],
+                        EpollFlags::EPOLLOUT | EpollFlags::EPOLLET,
+                        &mut tokens,
+                    );
                     continue;
                 }
                 Protocol::Udp => Kind::Udp,
@@ -121,11 +141,21 @@ impl<'p> Flight<'p> {
                 self.keep(asked, group, EpollFlags::empty(), &mut tokens);
             }
         }
-        self.launches.push_back(Launch { number: self.launched, deadline: Instant::now() + patience, tokens });
+        self.launches.push_back(Launch {
+            number: self.launched,
+            deadline: Instant::now() + patience,
+            tokens,
+        });
     }
 
     /// Watches a socket, or settles its probes if there is none.
-    fn keep(&mut self, asked: Result<Asking, Errno>, probes: &[(Number, Probe)], also: EpollFlags, tokens: &mut Vec<usize>) {
+    fn keep(
+        &mut self,
+        asked: Result<Asking, Errno>,
+        probes: &[(Number, Probe)],
+        also: EpollFlags,
+        tokens: &mut Vec<usize>,
+    ) {
         let token = self.slots.vacant_key();
         let event = EpollEvent::new(EpollFlags::EPOLLIN | also, token as u64);
         let watched = asked.and_then(|asking| {
@@ -145,7 +175,8 @@ impl<'p> Flight<'p> {
     }
 
     fn ask_tcp(&self, number: Number, probe: &Probe) -> Result<Asking, Errno> {
-        let socket = self.with_port(probe, |source| tcp_client(source, SocketAddr::new(probe.to, probe.port)))?;
+        let socket =
+            self.with_port(probe, |source| tcp_client(source, SocketAddr::new(probe.to, probe.port)))?;
         Ok(Asking::Tcp { socket, probe: number, connected: false, answer: Vec::new() })
     }
 
@@ -154,7 +185,9 @@ impl<'p> Flight<'p> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match make(SocketAddr::new(probe.source, self.ports.next(probe.source))).map_err(|error| errno(&error)) {
+            match make(SocketAddr::new(probe.source, self.ports.next(probe.source)))
+                .map_err(|error| errno(&error))
+            {
                 Err(Errno::EADDRINUSE | Errno::EADDRNOTAVAIL) if tries < PORT_TRIES => {}
                 made => return made,
             }
@@ -193,7 +226,11 @@ impl<'p> Flight<'p> {
                 let tag = sctp::client_tag(source);
                 let value = Init { tag, cookie: None }.bytes();
                 let header = Header { source, destination: probe.port, tag: 0 };
-                socket.send(&sctp::packet(header, Chunk { kind: INIT, flags: 0, value: &value }), None, to)?;
+                socket.send(
+                    &sctp::packet(header, Chunk { kind: INIT, flags: 0, value: &value }),
+                    None,
+                    to,
+                )?;
                 waiting.insert(source, (number, tag));
                 Ok(())
             }
@@ -275,7 +312,9 @@ impl AsFd for Asking {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         match self {
             Self::Tcp { socket, .. } => socket.as_fd(),
-            Self::Udp { socket, .. } | Self::Sctp { socket, .. } | Self::Echo { socket, .. } => socket.as_fd(),
+            Self::Udp { socket, .. } | Self::Sctp { socket, .. } | Self::Echo { socket, .. } => {
+                socket.as_fd()
+            }
         }
     }
 }
@@ -292,7 +331,8 @@ impl Asking {
             Self::Udp { socket, waiting } => {
                 while let Some(received) = socket.receive(buffers) {
                     let answer = str::from_utf8(received.payload).ok().and_then(answered);
-                    if let Some((number, by)) = answer.filter(|(number, _)| waiting.remove(number).is_some()) {
+                    if let Some((number, by)) = answer.filter(|(number, _)| waiting.remove(number).is_some())
+                    {
                         settled.push((number, Outcome::Answered { by: Some(by) }));
                     }
                 }
@@ -320,7 +360,8 @@ impl Asking {
             }
             Self::Echo { socket, v6, waiting } => {
                 while let Some(received) = socket.receive(buffers) {
-                    let read = if *v6 { icmp::read_v6(received.payload) } else { icmp::read_v4(received.payload) };
+                    let read =
+                        if *v6 { icmp::read_v6(received.payload) } else { icmp::read_v4(received.payload) };
                     let (identifier, outcome) = match read {
                         Some(Echo::Reply { identifier }) => (identifier, Outcome::Answered { by: None }),
                         Some(Echo::Error { identifier, kind, code }) => {
@@ -340,9 +381,12 @@ impl Asking {
         match self {
             Self::Tcp { probe, connected, .. } => {
                 // The handshake went both ways.
-                settled.push((probe, if connected { Outcome::Answered { by: None } } else { Outcome::Silent }));
+                settled
+                    .push((probe, if connected { Outcome::Answered { by: None } } else { Outcome::Silent }));
             }
-            Self::Udp { waiting, .. } => settled.extend(waiting.into_keys().map(|number| (number, Outcome::Silent))),
+            Self::Udp { waiting, .. } => {
+                settled.extend(waiting.into_keys().map(|number| (number, Outcome::Silent)));
+            }
             Self::Sctp { waiting, .. } => {
                 settled.extend(waiting.into_values().map(|(number, _)| (number, Outcome::Silent)));
             }

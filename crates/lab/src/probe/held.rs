@@ -24,7 +24,9 @@ use socket2::Socket;
 use super::{
     ProbeError,
     ports::Ports,
-    sctp::{self, ABORT, COOKIE_ACK, COOKIE_ECHO, Chunk, HEARTBEAT, HEARTBEAT_ACK, Header, INIT, INIT_ACK, Init},
+    sctp::{
+        self, ABORT, COOKIE_ACK, COOKIE_ECHO, Chunk, HEARTBEAT, HEARTBEAT_ACK, Header, INIT, INIT_ACK, Init,
+    },
     socket::{Buffers, Datagrams, Kind, tcp_client},
 };
 use crate::{
@@ -74,14 +76,25 @@ impl Held {
     ///
     /// # Errors
     /// When a namespace cannot be entered, a socket cannot be made, or a protocol has no connections.
-    pub(super) fn open(ledger: Arc<Ledger>, ports: &Ports, holds: &[Hold], lasting: Duration) -> Result<Self, ProbeError> {
+    pub(super) fn open(
+        ledger: Arc<Ledger>,
+        ports: &Ports,
+        holds: &[Hold],
+        lasting: Duration,
+    ) -> Result<Self, ProbeError> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut ends = Vec::with_capacity(holds.len());
         for hold in holds {
             let connection = ledger.open();
             let line = hold.from.run(|| Line::open(hold, ports))??;
             epoll.add(&line, EpollEvent::new(EpollFlags::EPOLLIN, ends.len() as u64))?;
-            ends.push(End { connection, hold: hold.clone(), line: Some(line), standing: false, pushed: false });
+            ends.push(End {
+                connection,
+                hold: hold.clone(),
+                line: Some(line),
+                standing: false,
+                pushed: false,
+            });
         }
         let connections = ends.iter().map(|end| end.connection).collect();
         let stop = Arc::<AtomicBool>::default();
@@ -94,7 +107,8 @@ impl Held {
             lasting,
         };
         let told = Arc::clone(&stop);
-        let thread = thread::Builder::new().name("held connections".to_owned()).spawn(move || holder.run(&told));
+        let thread =
+            thread::Builder::new().name("held connections".to_owned()).spawn(move || holder.run(&told));
         Ok(Self { ledger, connections, stop, thread: Some(thread.map_err(ProbeError::Thread)?) })
     }
 
@@ -220,7 +234,9 @@ impl Line {
             Self::Udp { socket, to } => socket.send(b"who is there", None, *to),
             Self::Sctp { socket, to, header, tag, cookie } => {
                 let packet = match cookie {
-                    Some(cookie) => sctp::packet(*header, Chunk { kind: COOKIE_ECHO, flags: 0, value: cookie }),
+                    Some(cookie) => {
+                        sctp::packet(*header, Chunk { kind: COOKIE_ECHO, flags: 0, value: cookie })
+                    }
                     None => {
                         let value = Init { tag: *tag, cookie: None }.bytes();
                         sctp::packet(*header, Chunk { kind: INIT, flags: 0, value: &value })
@@ -246,7 +262,11 @@ impl Line {
             Self::Udp { socket, to } => socket.send(text.as_bytes(), None, *to),
             Self::Sctp { socket, to, header, .. } => {
                 let info = sctp::heartbeat(text.as_bytes());
-                socket.send(&sctp::packet(*header, Chunk { kind: HEARTBEAT, flags: 0, value: &info }), None, *to)
+                socket.send(
+                    &sctp::packet(*header, Chunk { kind: HEARTBEAT, flags: 0, value: &info }),
+                    None,
+                    *to,
+                )
             }
         }
     }
@@ -312,7 +332,8 @@ impl Line {
                     }
                 }
                 while let Some(quoted) = socket.error(buffers) {
-                    let ours = Header::read(quoted.payload).is_some_and(|about| about.source == header.source);
+                    let ours =
+                        Header::read(quoted.payload).is_some_and(|about| about.source == header.source);
                     heard.trouble = ours.then(|| quoted.refusal.to_string()).or(heard.trouble);
                 }
             }
@@ -346,15 +367,23 @@ impl Holder {
         self.due = (0..self.ends.len()).map(|place| ((start, place), ())).collect();
         while !stop.load(Ordering::Relaxed) && start.elapsed() < self.lasting {
             self.speak_due();
-            let next = self.due.first_key_value().map_or(ATTENTION, |((due, _), ())| due.saturating_duration_since(Instant::now()));
+            let next = self
+                .due
+                .first_key_value()
+                .map_or(ATTENTION, |((due, _), ())| due.saturating_duration_since(Instant::now()));
             let millis = next.min(ATTENTION).as_micros().div_ceil(1000);
-            let ready = match self.epoll.wait(&mut events, EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))) {
+            let ready = match self
+                .epoll
+                .wait(&mut events, EpollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX)))
+            {
                 Ok(ready) => ready,
                 Err(Errno::EINTR) => 0,
                 Err(_) => return,
             };
             for event in events.iter().take(ready) {
-                if let Some(end) = usize::try_from(event.data()).ok().and_then(|place| self.ends.get_mut(place)) {
+                if let Some(end) =
+                    usize::try_from(event.data()).ok().and_then(|place| self.ends.get_mut(place))
+                {
                     end.hear(&self.ledger, &mut self.buffers);
                 }
             }
@@ -388,9 +417,13 @@ impl End {
                 // Said again until heard: datagrams may be lost, and a listener starts only once.
                 let count = lasting.as_micros() / every.max(SHORTEST).as_micros();
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
-                said = said.and_then(|()| line.say(&Request::Push { connection: self.connection, every, count }.to_string()));
+                said = said.and_then(|()| {
+                    line.say(&Request::Push { connection: self.connection, every, count }.to_string())
+                });
             }
-            if let Some(mark) = line.has_room().then(|| ledger.send(self.connection, Direction::ToServer)).flatten() {
+            if let Some(mark) =
+                line.has_room().then(|| ledger.send(self.connection, Direction::ToServer)).flatten()
+            {
                 said = said.and_then(|()| line.say(&mark.to_string()));
             }
         }

@@ -47,7 +47,9 @@ fn request(kind: u8, identifier: u16) -> Vec<u8> {
 
 /// The Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| u32::from(u16_at(pair, 0).unwrap_or_else(|| u16::from(u8_at(pair, 0).unwrap_or(0)) << 8)));
+    let words = bytes.chunks(2).map(|pair| {
+        u32::from(u16_at(pair, 0).unwrap_or_else(|| u16::from(u8_at(pair, 0).unwrap_or(0)) << 8))
+    });
     let mut sum: u32 = words.sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -104,7 +104,9 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answered { by: Some(by) } => write!(f, "answered by listener {} on port {}", by.listener, by.port),
+            Self::Answered { by: Some(by) } => {
+                write!(f, "answered by listener {} on port {}", by.listener, by.port)
+            }
             Self::Answered { by: None } => f.write_str("answered"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Silent => f.write_str("no answer"),

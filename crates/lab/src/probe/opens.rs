@@ -64,9 +64,16 @@ impl Opens {
         bounds: Bounds,
     ) -> Result<Self, ProbeError> {
         let (attempts, stop) = (Arc::<Mutex<Vec<Attempt>>>::default(), Arc::<AtomicBool>::default());
-        let opener =
-            Opener { ledger, namespaces, openings, bounds, attempts: Arc::clone(&attempts), stop: Arc::clone(&stop) };
-        let thread = thread::Builder::new().name("new connections".to_owned()).spawn(move || opener.run(&ports));
+        let opener = Opener {
+            ledger,
+            namespaces,
+            openings,
+            bounds,
+            attempts: Arc::clone(&attempts),
+            stop: Arc::clone(&stop),
+        };
+        let thread =
+            thread::Builder::new().name("new connections".to_owned()).spawn(move || opener.run(&ports));
         Ok(Self { attempts, stop, thread: Some(thread.map_err(ProbeError::Thread)?) })
     }
 
@@ -117,7 +124,8 @@ impl Opener {
     fn run(&self, ports: &Ports) -> Result<(), ProbeError> {
         let start = Instant::now();
         let mut flight = Flight::new(ports)?;
-        let mut due: BTreeMap<(Instant, usize), ()> = (0..self.openings.len()).map(|place| ((start, place), ())).collect();
+        let mut due: BTreeMap<(Instant, usize), ()> =
+            (0..self.openings.len()).map(|place| ((start, place), ())).collect();
         while !self.stop.load(Ordering::Relaxed) && start.elapsed() < self.bounds.lasting {
             let begun = self.begin_due(&mut due, &mut flight)?;
             let next = due.first_key_value().map(|((next, _), ())| *next);
@@ -134,7 +142,11 @@ impl Opener {
     }
 
     /// Begins the attempts whose time has come. Returns whether there were any.
-    fn begin_due(&self, due: &mut BTreeMap<(Instant, usize), ()>, flight: &mut Flight<'_>) -> Result<bool, ProbeError> {
+    fn begin_due(
+        &self,
+        due: &mut BTreeMap<(Instant, usize), ()>,
+        flight: &mut Flight<'_>,
+    ) -> Result<bool, ProbeError> {
         let now = Instant::now();
         let mut begun: BTreeMap<usize, Vec<(usize, Probe)>> = BTreeMap::new();
         while let Some(entry) = due.first_entry().filter(|entry| entry.key().0 <= now) {

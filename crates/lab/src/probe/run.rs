@@ -24,12 +24,15 @@ use super::{
     ports::Ports,
 };
 use crate::{
-    listen::Listeners,
+    listen::{Backlog, Listeners},
     namespace::{Namespace, NamespaceError},
 };
 
 /// How many probes are sent before what has come back is looked at: fewer than the kernel queues anywhere.
 const PIECE: usize = 128;
+
+/// How long to wait for listeners that are busy.
+const CATCHING_UP: Duration = Duration::from_secs(5);
 
 /// Descriptors that are left to the rest of the process.
 const SPARE_FILES: usize = 256;
@@ -84,6 +87,7 @@ pub enum ProbeError {
 pub struct Prober {
     options: Options,
     ports: Arc<Ports>,
+    backlog: Option<Backlog>,
 }
 
 /// Probes of one namespace with their places in the list.
@@ -93,7 +97,14 @@ impl Prober {
     /// A prober with other than the usual options.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, ports: Arc::default() }
+        Self { options, ..Self::default() }
+    }
+
+    /// A prober that asks these listeners. Before it calls anything silent it waits until they have served all that has come
+    /// to them, so that listeners which a busy machine keeps waiting are not taken for rules that drop packets.
+    #[must_use]
+    pub fn beside(self, listeners: &Listeners) -> Self {
+        Self { backlog: Some(listeners.backlog()), ..self }
     }
 
     /// Opens connections and holds them for some time at most; their listeners are of the same lab.
@@ -136,7 +147,9 @@ impl Prober {
                     *place = if known { *place } else { outcome };
                 }
             }
-            let undecided = |number: &Number| outcomes.get(*number).is_some_and(|outcome| asks_again(*outcome, probes, *number));
+            let undecided = |number: &Number| {
+                outcomes.get(*number).is_some_and(|outcome| asks_again(*outcome, probes, *number))
+            };
             open.retain(undecided);
         }
         Ok(outcomes)
@@ -171,13 +184,18 @@ impl Prober {
     }
 
     /// What one thread does in a round.
-    fn ask(&self, share: Vec<Work<'_>>, patience: Duration, sockets: usize) -> Result<Vec<(Number, Outcome)>, ProbeError> {
+    fn ask(
+        &self,
+        share: Vec<Work<'_>>,
+        patience: Duration,
+        sockets: usize,
+    ) -> Result<Vec<(Number, Outcome)>, ProbeError> {
         let mut flight = Flight::new(&self.ports)?;
         let mut settled = Vec::new();
         for (namespace, probes) in share {
             for piece in probes.chunks(PIECE) {
                 while flight.open() + piece.len() > sockets && flight.open() > 0 {
-                    wait(&mut flight)?;
+                    self.wait(&mut flight)?;
                 }
                 namespace.run(|| flight.launch(piece, patience))?;
                 flight.poll(Instant::now())?;
@@ -185,23 +203,32 @@ impl Prober {
             }
         }
         while flight.open() > 0 {
-            wait(&mut flight)?;
+            self.wait(&mut flight)?;
         }
         settled.extend(flight.settled());
         Ok(settled)
     }
-}
 
-fn wait(flight: &mut Flight<'_>) -> Result<(), Errno> {
-    if let Some(deadline) = flight.deadline() {
+    /// Takes what has come, and gives up what is past its time and still silent when the listeners have caught up.
+    fn wait(&self, flight: &mut Flight<'_>) -> Result<(), Errno> {
+        let Some(deadline) = flight.deadline() else { return flight.give_up() };
         flight.poll(deadline)?;
+        if let Some(backlog) = self.backlog.as_ref().filter(|_| Instant::now() >= deadline) {
+            // Twice, for TCP: a connection first has to stand, then the listener is asked who it is.
+            for _ in 0..2 {
+                while flight.open() > 0 && flight.poll(deadline)? {}
+                backlog.await_served(CATCHING_UP);
+            }
+        }
+        flight.give_up()
     }
-    flight.give_up()
 }
 
 /// Whether another round may know more: after silence, and after a handshake that nobody spoke on.
 fn asks_again(outcome: Outcome, probes: &[Probe], number: Number) -> bool {
-    let speaks = probes.get(number).is_some_and(|probe| ringfence_model::port::Protocol::WITH_PORTS.contains(&probe.protocol));
+    let speaks = probes
+        .get(number)
+        .is_some_and(|probe| ringfence_model::port::Protocol::WITH_PORTS.contains(&probe.protocol));
     match outcome {
         Outcome::Silent => true,
         Outcome::Answered { by } => by.is_none() && speaks,
@@ -225,7 +252,8 @@ fn share(mut work: Vec<Work<'_>>, workers: usize) -> Vec<Vec<Work<'_>>> {
 
 /// How many probes may have sockets now: each that connects costs one more at the listener.
 fn free_sockets() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
+    let limit = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
     let used = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     limit.saturating_sub(used).saturating_sub(SPARE_FILES) / 2
 }

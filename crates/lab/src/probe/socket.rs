@@ -12,18 +12,14 @@ use nix::{
     errno::Errno,
     libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err, sockaddr_in6},
     sys::socket::{
-        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, recvmsg, sendmsg,
-        setsockopt,
+        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockaddrLike, SockaddrStorage, recvmsg,
+        sendmsg, setsockopt,
         sockopt::{Ipv4PacketInfo, Ipv4RecvErr, Ipv6RecvErr, Ipv6RecvPacketInfo},
     },
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{
-    Refusal,
-    bytes::after_ipv4_header,
-    sctp,
-};
+use super::{Refusal, bytes::after_ipv4_header, sctp};
 
 /// How many bytes the kernel may keep for a socket that many send to. It grants what the machine's limit allows.
 const RECEIVE_BUFFER: usize = 1 << 20;
@@ -42,7 +38,10 @@ pub(crate) struct Buffers {
 
 impl Buffers {
     pub(crate) fn new() -> Self {
-        Self { data: vec![0; 2048], control: nix::cmsg_space!(in6_pktinfo, in_pktinfo, sock_extended_err, sockaddr_in6) }
+        Self {
+            data: vec![0; 2048],
+            control: nix::cmsg_space!(in6_pktinfo, in_pktinfo, sock_extended_err, sockaddr_in6),
+        }
     }
 }
 
@@ -93,7 +92,8 @@ impl Datagrams {
             Kind::Echo if v6 => (Type::RAW, Protocol::ICMPV6),
             Kind::Echo => (Type::RAW, Protocol::ICMPV4),
         };
-        let socket = Socket::new(if v6 { Domain::IPV6 } else { Domain::IPV4 }, class.nonblocking(), Some(protocol))?;
+        let socket =
+            Socket::new(if v6 { Domain::IPV6 } else { Domain::IPV4 }, class.nonblocking(), Some(protocol))?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         Ok(Self { socket, kind, v6 })
     }
@@ -145,9 +145,15 @@ impl Datagrams {
         let Buffers { data, control } = buffers;
         loop {
             let mut room = [IoSliceMut::new(data)];
-            match recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut room, Some(control), MsgFlags::empty()) {
+            match recvmsg::<SockaddrStorage>(
+                self.socket.as_raw_fd(),
+                &mut room,
+                Some(control),
+                MsgFlags::empty(),
+            ) {
                 Ok(message) => {
-                    let to = message.cmsgs().ok().and_then(|mut infos| infos.find_map(|info| addressed(&info)));
+                    let to =
+                        message.cmsgs().ok().and_then(|mut infos| infos.find_map(|info| addressed(&info)));
                     let (length, from) = (message.bytes, message.address.and_then(socket_address));
                     let payload = self.without_header(data.get(..length)?)?;
                     return Some(Received { payload, from: from?, to });
@@ -169,9 +175,8 @@ impl Datagrams {
     /// The next ICMP error, if any.
     pub(crate) fn error<'b>(&self, buffers: &'b mut Buffers) -> Option<Quoted<'b>> {
         let (refusal, length) = loop {
-            match read_error(&self.socket, buffers)? {
-                (Some(refusal), length) => break (refusal, length),
-                (None, _) => {}
+            if let (Some(refusal), length) = read_error(&self.socket, buffers)? {
+                break (refusal, length);
             }
         };
         let payload = buffers.data.get(..length)?;
@@ -204,7 +209,13 @@ impl Datagrams {
         };
         let mut tries = 0;
         loop {
-            let sent = sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(payload)], info.as_slice(), MsgFlags::empty(), Some(&address));
+            let sent = sendmsg(
+                self.socket.as_raw_fd(),
+                &[IoSlice::new(payload)],
+                info.as_slice(),
+                MsgFlags::empty(),
+                Some(&address),
+            );
             tries += 1;
             match sent {
                 Ok(_) | Err(Errno::EPERM) => return Ok(()),
@@ -256,7 +267,10 @@ fn tcp(v6: bool) -> io::Result<Socket> {
 }
 
 /// Makes a socket at an address, or at every address: of both families with one socket where the machine has IPv6.
-fn on_every_family<T>(address: Option<IpAddr>, make: impl Fn(IpAddr, bool) -> io::Result<T>) -> io::Result<T> {
+fn on_every_family<T>(
+    address: Option<IpAddr>,
+    make: impl Fn(IpAddr, bool) -> io::Result<T>,
+) -> io::Result<T> {
     let Some(address) = address else {
         return match make(Ipv6Addr::UNSPECIFIED.into(), true) {
             Err(error) if error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32) => {
@@ -269,7 +283,8 @@ fn on_every_family<T>(address: Option<IpAddr>, make: impl Fn(IpAddr, bool) -> io
 }
 
 fn tell_errors(socket: &Socket, v6: bool) -> io::Result<()> {
-    let told = if v6 { setsockopt(socket, Ipv6RecvErr, &true) } else { setsockopt(socket, Ipv4RecvErr, &true) };
+    let told =
+        if v6 { setsockopt(socket, Ipv6RecvErr, &true) } else { setsockopt(socket, Ipv4RecvErr, &true) };
     Ok(told?)
 }
 
@@ -286,7 +301,9 @@ pub(crate) fn tcp_error(socket: &Socket, buffers: &mut Buffers) -> Option<Refusa
 fn read_error(socket: &Socket, buffers: &mut Buffers) -> Option<(Option<Refusal>, usize)> {
     let Buffers { data, control } = buffers;
     let mut room = [IoSliceMut::new(data)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut room, Some(control), MsgFlags::MSG_ERRQUEUE).ok()?;
+    let message =
+        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut room, Some(control), MsgFlags::MSG_ERRQUEUE)
+            .ok()?;
     let refusal = message.cmsgs().ok().and_then(|mut infos| {
         infos.find_map(|info| match info {
             ControlMessageOwned::Ipv4RecvErr(error, _) => came_as_icmp(&error, false),
@@ -304,8 +321,12 @@ fn came_as_icmp(error: &sock_extended_err, v6: bool) -> Option<Refusal> {
 /// The address that a message was sent to.
 fn addressed(info: &ControlMessageOwned) -> Option<IpAddr> {
     match info {
-        ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into()),
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr).to_canonical()),
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into())
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            Some(IpAddr::from(info.ipi6_addr.s6_addr).to_canonical())
+        }
         _ => None,
     }
 }
@@ -327,7 +348,9 @@ fn v6_source(address: IpAddr) -> in6_pktinfo {
 fn socket_address(address: SockaddrStorage) -> Option<SocketAddr> {
     let (ip, port) = match address.family()? {
         AddressFamily::Inet => address.as_sockaddr_in().map(|v4| (IpAddr::V4(v4.ip()), v4.port()))?,
-        AddressFamily::Inet6 => address.as_sockaddr_in6().map(|v6| (IpAddr::V6(v6.ip()).to_canonical(), v6.port()))?,
+        AddressFamily::Inet6 => {
+            address.as_sockaddr_in6().map(|v6| (IpAddr::V6(v6.ip()).to_canonical(), v6.port()))?
+        }
         _ => return None,
     };
     Some(SocketAddr::new(ip, port))

@@ -13,11 +13,12 @@ use std::{
 };
 
 use ringfence_dataplane::{
-    compile::{self, Note, Program, Rate, compile},
-    netlink::Nftables,
+    compile::{self, Note, Program, Rate},
+    features::Features,
     nflog::{Parties, Reader, Settings},
+    node::Node,
     prefix::RuleId,
-    reconcile::diff,
+    reconcile::{Keeper, Ownership},
 };
 use ringfence_model::{
     Text,
@@ -46,15 +47,14 @@ const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
 /// Somebody who is told of every record as it comes.
 pub type OnRecord = Arc<dyn Fn(&Text, &FlowRecord) + Send + Sync>;
 
-/// A node's kernel and what is in it.
+/// A node's program and its log.
 pub(super) struct Enforced {
-    name: Text,
-    kernel: Nftables,
-    program: Program,
+    node: Node,
     log: Log,
 }
 
 /// What a log's reader knows of the program at the moment.
+#[derive(Default)]
 struct Known {
     rules: BTreeMap<RuleId, Arc<[Reason]>>,
     parties: Parties,
@@ -85,14 +85,6 @@ impl Drop for Log {
     }
 }
 
-impl Known {
-    fn of(program: &Program, parties: Parties) -> Self {
-        let rules =
-            program.rules.iter().map(|(id, logs)| (*id, Arc::from(logs.reasons.as_slice()))).collect();
-        Self { rules, parties }
-    }
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,7 +95,6 @@ impl Log {
         namespace: &Namespace,
         node: &Text,
         settings: &Settings,
-        known: Known,
         on_record: Option<OnRecord>,
     ) -> Result<Self, RunError> {
         let cause = |cause: String| RunError::Log { node: node.to_string(), cause };
@@ -111,7 +102,7 @@ impl Log {
             .run(|| Reader::open(settings))
             .map_err(|error| cause(error.to_string()))?
             .map_err(|error| cause(error.to_string()))?;
-        let (known, read) = (Arc::new(Mutex::new(known)), Arc::new(Read::default()));
+        let (known, read) = (Arc::new(Mutex::new(Known::default())), Arc::<Read>::default());
         let (for_thread, into) = (known.clone(), read.clone());
         let node = node.clone();
         let thread = thread::spawn(move || {
@@ -135,6 +126,27 @@ impl Log {
         });
         Ok(Self { known, read, thread: Some(thread) })
     }
+
+    /// Learns what numbers and addresses mean. Records of rules that are gone are still understood.
+    fn know(&self, program: &Program, parties: Parties) {
+        let mut known = locked(&self.known);
+        let rules = program.rules.iter().map(|(id, logs)| (*id, Arc::from(logs.reasons.as_slice())));
+        known.rules.extend(rules);
+        known.parties = parties;
+    }
+}
+
+/// Whose tables are, as far as the kernel can say that; an error if it cannot enforce at all.
+fn ownership_in(namespace: &Namespace, node: &Text) -> Result<Ownership, RunError> {
+    let refused = |cause| RunError::Program { node: node.to_string(), cause };
+    let features = namespace.run(Features::probe)?.map_err(refused)?;
+    let lacks: Vec<String> = features
+        .fatal()
+        .map(|found| {
+            format!("{} ({})", found.feature.about().1, found.missing.as_deref().unwrap_or_default())
+        })
+        .collect();
+    if lacks.is_empty() { Ok(features.ownership()) } else { Err(RunError::Kernel(lacks.join("; "))) }
 }
 
 /// Since the beginning of 1970.
@@ -145,7 +157,7 @@ fn now() -> Duration {
 impl Enforced {
     /// What a person should know about the node's program.
     pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {
-        self.program.notes.iter()
+        self.node.program().notes.iter()
     }
 }
 
@@ -156,42 +168,39 @@ impl Running {
             let node = node.to_string();
             move |cause| RunError::Program { node, cause }
         };
+        let parties = || Parties::new(self.lab.cluster());
         if self.enforced.is_empty() {
             let mut enforced = Vec::new();
+            let mut ownership = None;
             for (place, namespace) in self.lab.nodes() {
-                let program = compile(&self.compiled, self.audited.as_ref(), &place.name, &self.program());
-                let known = Known::of(&program, Parties::new(self.lab.cluster()));
-                let log = Log::start(
-                    namespace,
-                    &place.name,
-                    &self.log_settings(),
-                    known,
-                    self.settings.on_record.clone(),
-                )?;
-                let mut kernel = namespace.run(Nftables::open)?.map_err(refused(&place.name))?;
-                kernel.load(&program.table).map_err(refused(&place.name))?;
-                enforced.push(Enforced { name: place.name.clone(), kernel, program, log });
+                let ownership = match ownership {
+                    Some(known) => known,
+                    None => *ownership.insert(ownership_in(namespace, &place.name)?),
+                };
+                let settings = self.log_settings();
+                let log = Log::start(namespace, &place.name, &settings, self.settings.on_record.clone())?;
+                let options = self.program();
+                let keeper = namespace
+                    .run(|| Keeper::open(options.table.as_str(), ownership))?
+                    .map_err(refused(&place.name))?;
+                let node = Node::start(keeper, &self.compiled, self.audited.as_ref(), &place.name, options)
+                    .map_err(refused(&place.name))?;
+                log.know(node.program(), parties());
+                enforced.push(Enforced { node, log });
             }
             self.enforced = enforced;
             return Ok(());
         }
-        self.epoch += 1;
-        let options = self.program();
-        let mut enforced = std::mem::take(&mut self.enforced);
-        for node in &mut enforced {
-            let program = compile(&self.compiled, self.audited.as_ref(), &node.name, &options);
-            let change = diff(&node.program.table, &program.table);
-            *locked(&node.log.known) = Known::of(&program, Parties::new(self.lab.cluster()));
-            node.kernel.apply(&change).map_err(refused(&node.name))?;
-            node.program = program;
+        for Enforced { node, log } in &mut self.enforced {
+            let name = node.name().clone();
+            node.update(&self.compiled, self.audited.as_ref()).map_err(refused(&name))?;
+            log.know(node.program(), Parties::new(self.lab.cluster()));
         }
-        self.enforced = enforced;
         Ok(())
     }
 
-    /// The programs' options at the present epoch.
     fn program(&self) -> compile::Options {
-        compile::Options { epoch: self.epoch, log_denied: Some(EVERYTHING), ..self.settings.program.clone() }
+        compile::Options { log_denied: Some(EVERYTHING), ..self.settings.program.clone() }
     }
 
     fn log_settings(&self) -> Settings {
@@ -212,7 +221,7 @@ impl Running {
         for node in &self.enforced {
             lost += node.log.read.lost.load(Ordering::Relaxed);
             for record in locked(&node.log.read.records).drain(..) {
-                denials.add(&node.name, &record);
+                denials.add(node.node.name(), &record);
             }
         }
         (denials, lost)

@@ -17,6 +17,7 @@ use ringfence_policy::{Compiled, Judge, compiled::View};
 use thiserror::Error;
 
 use crate::{
+    dns,
     lab::{self, Changed, Lab, LabError},
     listen::{ListenError, Listeners},
     namespace::NamespaceError,
@@ -62,6 +63,9 @@ pub enum RunError {
     /// A namespace cannot be entered.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// The kernel lacks what every program needs.
+    #[error("this kernel cannot enforce policies: {0}")]
+    Kernel(String),
     /// A node's log cannot be read.
     #[error("the log of node `{node}` cannot be read: {cause}")]
     Log {
@@ -116,11 +120,10 @@ pub struct Running {
     compiled: Compiled,
     /// With audit policies enforced, if there are any.
     audited: Option<Compiled>,
-    /// How often the policies have changed, from 1.
-    epoch: u32,
     lab: Lab,
     listeners: Listeners,
     listening: BTreeSet<(u64, Protocol, u16)>,
+    answers_dns: bool,
     prober: Prober,
     enforced: Vec<Enforced>,
     ready: Duration,
@@ -142,14 +145,15 @@ impl Running {
         let lab = Lab::up(topology, &|progress| on_progress(Progress::Network(progress)))?;
         let compiled = Compiled::new(lab.cluster().clone());
         let audited = audited(lab.cluster());
+        let listeners = Listeners::start()?;
         let mut running = Self {
             audited,
-            epoch: 1,
-            prober: Prober::new(settings.probes.clone()),
+            prober: Prober::new(settings.probes.clone()).beside(&listeners),
             settings,
             compiled,
             lab,
-            listeners: Listeners::start()?,
+            listeners,
+            answers_dns: false,
             listening: BTreeSet::new(),
             enforced: Vec::new(),
             ready: Duration::ZERO,
@@ -220,8 +224,33 @@ impl Running {
         self.audited = audited(self.lab.cluster());
         self.forget_closed();
         self.listen(&Ports::of(self.lab.cluster()), &self.outside_ports())?;
+        if self.answers_dns {
+            self.answer_dns()?;
+        }
         self.enforce()?;
         Ok(changed)
+    }
+
+    /// Answers DNS from now on, for people who use the lab: in the pods of the cluster's own DNS Service, or, if it has none, at
+    /// a loopback address of every pod (see [`crate::dns`]).
+    ///
+    /// # Errors
+    /// When somebody cannot listen.
+    pub fn answer_dns(&mut self) -> Result<(), RunError> {
+        self.answers_dns = true;
+        let places = dns::places(self.lab.topology());
+        let mut ports = Ports::default();
+        for (place, _) in self.lab.pods() {
+            let own = places.iter().filter(|known| known.pod == place.id).map(|known| known.at.port());
+            for port in own.chain([dns::PORT]) {
+                ports.add(place.id, Protocol::Udp, port);
+            }
+        }
+        self.listen(&ports, &[])?;
+        let zone = dns::Zone::of(self.lab.topology());
+        let listeners = places.iter().map(|place| self.number(place.pod)).collect();
+        self.listeners.answer_dns(zone, listeners)?;
+        Ok(())
     }
 
     /// Sends the packets of trials.

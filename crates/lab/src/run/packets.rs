@@ -35,7 +35,7 @@ impl Running {
 
     /// The number that listeners of a pod carry. Pods on their node's network share its ports, so that none can be told
     /// from another.
-    fn number(&self, pod: PodId) -> u32 {
+    pub(super) fn number(&self, pod: PodId) -> u32 {
         let shares = self.compiled.cluster().pod(pod).is_none_or(|pod| pod.host_network);
         if shares { NO_POD } else { pod.0 }
     }

@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use libtest_mimic::Failed;
@@ -68,17 +68,4 @@ pub(crate) fn call(place: &Namespace, to: IpAddr, port: u16) -> Result<String, F
         Ok::<_, std::io::Error>(answer)
     })?;
     answer.map_err(|error| format!("{to} port {port}: {error}").into())
-}
-
-/// Waits until something holds.
-pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) -> Result<(), Failed> {
-    let end = Instant::now() + PATIENCE;
-    while !holds() {
-        if Instant::now() > end {
-            return Err(format!("not in time: {what}").into());
-        }
-        // What does not hold may have to be cleaned up after.
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
 }

@@ -22,7 +22,7 @@ use ringfence_lab::{
 use crate::{
     Outcome,
     children::{finish, own_user_namespace, start},
-    cluster::{eventually, read, up},
+    cluster::{read, up},
     trials,
 };
 
@@ -45,16 +45,18 @@ pub(crate) fn lab() -> Result<Lab, Failed> {
     Ok(lab)
 }
 
-/// A lab as soon as there is room: the kernel removes namespaces in the background, those of a check for room (and of a lab that
-/// did not fit) too, so there is time between the attempts.
-fn lab_soon() -> Result<Lab, Failed> {
-    for _ in 0..10 {
-        thread::sleep(Duration::from_millis(200));
-        if let Ok(lab) = lab() {
-            return Ok(lab);
+/// Tries until it works. The kernel removes namespaces in the background, those that an attempt leaves too, so there is more and
+/// more time between the attempts; on a busy machine it takes seconds.
+fn in_time<T>(what: &str, attempt: impl Fn() -> Result<T, Failed>) -> Result<T, Failed> {
+    let mut last = None;
+    for doubled in 0..8 {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(failed) => last = failed.message().map(str::to_owned),
         }
+        thread::sleep(Duration::from_millis(100 << doubled));
     }
-    lab()
+    Err(format!("not in time: {what}: {}", last.unwrap_or_default()).into())
 }
 
 /// Pods, two nodes, fabric and outside.
@@ -63,8 +65,8 @@ const NAMESPACES: usize = PODS + 4;
 /// Builds a lab, says so, and ends in some way.
 #[expect(clippy::print_stdout, clippy::panic, reason = "tells the parent; one way to end is a panic")]
 pub(crate) fn hold(role: &str) -> Outcome {
-    namespace::enter()?;
-    let _lab = lab_soon()?;
+    in_time("there is room for the process", || Ok(namespace::enter()?))?;
+    let _lab = in_time("there is room for a lab", lab)?;
     println!("up");
     match role {
         "exit" => std::process::exit(0),
@@ -81,12 +83,16 @@ pub(crate) fn counts() -> Outcome {
     namespace::enter()?;
     // This process, the one that holds the lab, and the lab.
     fs::write("/proc/sys/user/max_net_namespaces", (2 + NAMESPACES).to_string())?;
-    let room = || (0..NAMESPACES).map(|_| Namespace::create()).collect::<Result<Vec<_>, _>>().is_ok();
-    assert!(room());
-    let lab = lab_soon()?;
-    assert!(!room(), "the lab counts");
+    let room = || -> Outcome {
+        let made: Result<Vec<Namespace>, _> = (0..NAMESPACES).map(|_| Namespace::create()).collect();
+        made?;
+        Ok(())
+    };
+    room()?;
+    let lab = in_time("there is room for a lab", lab)?;
+    assert!(room().is_err(), "the lab counts");
     drop(lab);
-    eventually("a lab that was dropped is gone", room)?;
+    in_time("a lab that was dropped is gone", room)?;
     for way in ["exit", "panic", "abort", "interrupt", "kill"] {
         let mut child = start(way)?;
         let mut first = String::new();
@@ -103,7 +109,7 @@ pub(crate) fn counts() -> Outcome {
         }
         let output = child.wait_with_output()?;
         assert_eq!(first, "up\n", "{way}: {}", String::from_utf8_lossy(&output.stderr));
-        eventually(&format!("a lab is gone after {way}"), room)?;
+        in_time(&format!("a lab is gone after {way}"), room)?;
     }
     Ok(())
 }

@@ -192,7 +192,7 @@ spec: {selector: {app: another}, ports: [{port: 80, targetPort: 9000}]}
     let before = lab.topology().clone();
     let start = Instant::now();
     let what = lab.update(plan::replan(&changed, &options, &before)?)?;
-    assert!(start.elapsed() < Duration::from_millis(500));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let names = |keys: &[plan::PodKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(
         (names(&what.added), names(&what.removed)),

@@ -60,7 +60,7 @@ fn every_protocol_over_both_families() -> Outcome {
             expected.push(by(protocol, listener, 8080));
         }
     }
-    assert_eq!(Prober::default().run(&star.hosts, &probes)?, expected);
+    assert_eq!(Prober::default().beside(&serving).run(&star.hosts, &probes)?, expected);
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn a_service_is_answered_by_the_backend_that_was_chosen() -> Outcome {
             expected.push(by(protocol, listener, if listener == 1 { 8081 } else { 8082 }));
         }
     }
-    assert_eq!(Prober::default().run(&star.hosts, &probes)?, expected);
+    assert_eq!(Prober::default().beside(&serving).run(&star.hosts, &probes)?, expected);
     Ok(())
 }
 
@@ -113,12 +113,12 @@ fn any_address_of_the_outside_answers() -> Outcome {
             expected.push(by(protocol, 1, 443));
         }
     }
-    assert_eq!(Prober::default().run(&star.hosts, &probes)?, expected);
+    assert_eq!(Prober::default().beside(&serving).run(&star.hosts, &probes)?, expected);
     // Ports are opened on demand.
     serving.listen(&listeners(&star, 1, 8443))?;
     let probes: Vec<Probe> = probes.into_iter().map(|probe| Probe { port: 8443, ..probe }).collect();
     let expected: Vec<Came> = probes.iter().map(|probe| by(probe.protocol, 1, 8443)).collect();
-    assert_eq!(Prober::default().run(&star.hosts, &probes)?, expected);
+    assert_eq!(Prober::default().beside(&serving).run(&star.hosts, &probes)?, expected);
     Ok(())
 }
 
@@ -133,7 +133,7 @@ fn ports_that_nobody_listens_on_refuse() -> Outcome {
     let reset = Came::Refused(Refusal::Reset);
     let unreachable = |kind, code| Came::Refused(Refusal::Unreachable { kind, code });
     let expected = vec![reset, reset, unreachable(3, 3), unreachable(1, 4), reset, reset];
-    assert_eq!(Prober::default().run(&star.hosts, &probes)?, expected);
+    assert_eq!(Prober::default().beside(&serving).run(&star.hosts, &probes)?, expected);
     Ok(())
 }
 
@@ -143,7 +143,7 @@ fn a_closed_listener_refuses_and_others_stay() -> Outcome {
     let mut both = listeners(&star, 1, 80);
     both.extend(listeners(&star, 1, 81).into_iter().map(|listener| Listener { id: 9, ..listener }));
     serving.listen(&both)?;
-    let prober = Prober::default();
+    let prober = Prober::default().beside(&serving);
     let mut probes = Vec::new();
     for protocol in Protocol::WITH_PORTS {
         probes.extend([80, 81].map(|port| probe(v4(1), protocol, port)));

@@ -40,7 +40,15 @@ fn holds(star: &Star, host: usize) -> Vec<Hold> {
     for protocol in Protocol::WITH_PORTS {
         for (source, to) in [(v4(0), v4(host)), (v6(0), v6(host))] {
             let Some(from) = star.hosts.first().cloned() else { continue };
-            holds.push(Hold { from, source, to, protocol, port: 8080, every: EVERY, pushed_every: Some(EVERY) });
+            holds.push(Hold {
+                from,
+                source,
+                to,
+                protocol,
+                port: 8080,
+                every: EVERY,
+                pushed_every: Some(EVERY),
+            });
         }
     }
     holds
@@ -61,7 +69,11 @@ fn held_connections_are_heard_both_ways() -> Outcome {
         let ways: Vec<Direction> = account.passed(begin, end).map(|(way, _)| way).collect();
         for way in [Direction::ToServer, Direction::ToClient] {
             // 200 messages, on a machine that is not too busy.
-            assert!(ways.iter().filter(|other| **other == way).count() > 20, "{what} {way:?}: {}", ways.len());
+            assert!(
+                ways.iter().filter(|other| **other == way).count() > 20,
+                "{what} {way:?}: {}",
+                ways.len()
+            );
         }
         assert_eq!(account.missed(begin, end, LATE).next(), None, "{what}");
         assert_eq!(account.failed, None, "{what}");
@@ -138,7 +150,10 @@ fn openings_show_when_rules_change() -> Outcome {
     serving.listen(&listeners(&star, 1, 8080))?;
     let openings: Vec<Opening> = Protocol::WITH_PORTS
         .into_iter()
-        .flat_map(|protocol| [v4(1), v6(1)].map(|to| Opening { probe: probe(to, protocol, 8080), every: Duration::from_millis(5) }))
+        .flat_map(|protocol| {
+            [v4(1), v6(1)]
+                .map(|to| Opening { probe: probe(to, protocol, 8080), every: Duration::from_millis(5) })
+        })
         .collect();
     let bounds = Bounds { patience: LATE, lasting: PATIENCE, attempts: 100_000 };
     let ledger = serving.ledger();
@@ -152,7 +167,8 @@ fn openings_show_when_rules_change() -> Outcome {
     for (place, opening) in openings.iter().enumerate() {
         let what = format!("{} to {}", opening.probe.protocol.as_str(), opening.probe.to);
         let mine = || attempts.iter().filter(|attempt| attempt.opening == place);
-        let passed = |attempt: &ringfence_lab::probe::Attempt| attempt.ended.and_then(|(_, came)| came.passes());
+        let passed =
+            |attempt: &ringfence_lab::probe::Attempt| attempt.ended.and_then(|(_, came)| came.passes());
         assert!(mine().filter(|attempt| passed(attempt) == Some(true)).count() > 10, "{what}");
         for attempt in mine() {
             let (ended, _) = attempt.ended.ok_or("an attempt without an outcome")?;
@@ -176,7 +192,9 @@ fn bounds_end_everything() -> Outcome {
     let bounds = Bounds { patience: LATE, lasting: PATIENCE, attempts: 50 };
     let opens = prober.open(&serving, star.hosts.clone(), openings, bounds)?;
     let held = prober.hold(&serving, &holds(&star, 1), Duration::from_millis(300))?;
-    let sent = || -> u64 { held.accounts().iter().map(|account| account.to_server.sent + account.to_client.sent).sum() };
+    let sent = || -> u64 {
+        held.accounts().iter().map(|account| account.to_server.sent + account.to_client.sent).sum()
+    };
     thread::sleep(Duration::from_millis(600));
     let (attempts, before) = (opens.attempts().len(), sent());
     assert!(before > 0);

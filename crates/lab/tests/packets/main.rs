@@ -3,6 +3,7 @@
 //! set: then they fail. The rules that refuse packets are made by `nft`, a judge that shares nothing with the lab.
 
 mod answers;
+mod client;
 mod load;
 mod many;
 mod refusals;
@@ -16,6 +17,7 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = answers::trials();
     trials.extend(refusals::trials());
+    trials.extend(client::trials());
     trials.extend(load::trials());
     trials.extend(many::trials());
     if !arguments.list

@@ -79,7 +79,7 @@ fn twenty_thousand_probes_of_thirty_hosts() -> Outcome {
     let start = Instant::now();
     serving.listen(&listeners)?;
     eprintln!("{} listeners in {:.2?}", listeners.len(), start.elapsed());
-    let prober = Prober::default();
+    let prober = Prober::default().beside(&serving);
     let expected: Vec<Came> = probes
         .iter()
         .map(|probe| {

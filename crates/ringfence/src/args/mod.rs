@@ -2,6 +2,7 @@
 //! command; what several commands take is here.
 
 pub(crate) mod connections;
+pub(crate) mod dataplane;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod lab;
@@ -47,6 +48,11 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     /// Check a matrix of intended connections against the policies
     Test(test::TestArgs),
+    /// Try the policies on packets: the cluster in network namespaces, without root, and whether the kernel does as the
+    /// engine says
+    Lab(lab::LabArgs),
+    /// Show the program that enforces the policies on a node
+    Dataplane(dataplane::DataplaneArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print a manual page (roff)

@@ -16,9 +16,22 @@ pub(crate) struct TestArgs {
     /// The cluster.
     #[command(flatten)]
     pub(crate) input: InputArgs,
+    /// What judges the rows: the engine, or packets in a lab (see `ringfence lab`)
+    #[arg(long, value_name = "JUDGE", value_enum, default_value_t)]
+    pub(crate) on: On,
     /// Output format
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t, help_heading = super::GLOBAL)]
     pub(crate) format: Format,
+}
+
+/// What judges a matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum On {
+    /// The engine, from the manifests alone
+    #[default]
+    Engine,
+    /// Packets in network namespaces
+    Lab,
 }
 
 /// Output formats of `test`.
@@ -41,7 +54,7 @@ pub(crate) enum Format {
 
 const EXIT: &str = "\
 Exit codes:
-  0  every row is as expected
+  0  every row is as expected (rows that no packet in a lab can decide aside)
   1  some rows are not
   2  wrong usage, a row that cannot be read or names nothing known, or input that could not be read; whatever could be
      read is still answered";

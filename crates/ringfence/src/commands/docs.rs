@@ -31,16 +31,28 @@ pub fn reference() -> String {
         let _ = writeln!(text, "| [`{name}`](#{name}) | {} |", escape(&about));
     }
     for command in shown() {
-        section(&mut text, command);
+        section(&mut text, "", command);
     }
     text
 }
 
-fn section(text: &mut String, command: &Command) {
+/// A command, and the commands below it.
+fn section(text: &mut String, above: &str, command: &Command) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let _ = write!(text, "\n## {}\n\n{about}.\n\n    {usage}\n\n", command.get_name());
+    let name = format!("{above}{}", command.get_name());
+    // Further lines of the usage are other ways to call it.
+    let usage = usage.lines().map(str::trim).collect::<Vec<_>>().join("\n    ");
+    let _ = write!(text, "\n## {name}\n\n{about}.\n\n    {usage}\n\n");
+    arguments(text, command);
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    {
+        section(text, &format!("{name} "), below);
+    }
+}
+
+fn arguments(text: &mut String, command: &Command) {
     text.push_str("| Argument | Meaning |\n|---|---|\n");
     let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
     for argument in arguments.filter(|argument| argument.get_id() != "help" && argument.get_id() != "version")

@@ -2,9 +2,11 @@
 
 mod completions;
 mod connections;
+mod dataplane;
 mod diff;
 pub(crate) mod docs;
 mod explain;
+mod lab;
 mod man;
 pub(crate) mod ports;
 mod test;
@@ -25,6 +27,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure>
         Command::Diff(args) => diff::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Test(args) => test::run(args, context),
+        Command::Lab(args) => lab::run(args, context),
+        Command::Dataplane(args) => dataplane::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::Docs => docs::run(),

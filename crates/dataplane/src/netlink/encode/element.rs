@@ -11,7 +11,8 @@ use crate::{
 /// A single field with ranges is a tree of starts and of ends (the first value after the range); a range up to the
 /// highest value has no end. A concatenation has both bounds in one element.
 pub(crate) fn encode(w: &mut Writer, shape: &SetShape, member: &Member, adding: bool) {
-    let [first, last] = [bounds(member, |value| value.0), bounds(member, |value| value.1)].map(|values| bytes(&shape.key, &values));
+    let [first, last] = [bounds(member, |value| value.0), bounds(member, |value| value.1)]
+        .map(|values| bytes(&shape.key, &values));
     let data = |w: &mut Writer| {
         if let (Some(to), true) = (&member.verdict, adding) {
             w.nested(uapi::NFTA_SET_ELEM_DATA, |w| verdict(w, to));

@@ -59,7 +59,9 @@ impl Encoded {
                 w.text(uapi::NFTA_TABLE_NAME, table);
                 w.number(uapi::NFTA_TABLE_FLAGS, flags);
             }),
-            Change::DeleteTable => self.message(index, uapi::NFT_MSG_DELTABLE, 0, |w| w.text(uapi::NFTA_TABLE_NAME, table)),
+            Change::DeleteTable => {
+                self.message(index, uapi::NFT_MSG_DELTABLE, 0, |w| w.text(uapi::NFTA_TABLE_NAME, table));
+            }
             Change::CreateSet(shape) => {
                 *sets += 1;
                 self.message(index, uapi::NFT_MSG_NEWSET, NEW, |w| set(w, table, shape, *sets));
@@ -93,11 +95,21 @@ impl Encoded {
             Change::AddElements(shape, members) => {
                 self.elements(table, shape, members, index, uapi::NFT_MSG_NEWSETELEM, uapi::NLM_F_CREATE);
             }
-            Change::DeleteElements(shape, members) => self.elements(table, shape, members, index, uapi::NFT_MSG_DELSETELEM, 0),
+            Change::DeleteElements(shape, members) => {
+                self.elements(table, shape, members, index, uapi::NFT_MSG_DELSETELEM, 0);
+            }
         }
     }
 
-    fn elements(&mut self, table: &str, shape: &SetShape, members: &[Member], index: usize, kind: u16, flags: u16) {
+    fn elements(
+        &mut self,
+        table: &str,
+        shape: &SetShape,
+        members: &[Member],
+        index: usize,
+        kind: u16,
+        flags: u16,
+    ) {
         let mut rest = members;
         while !rest.is_empty() {
             let mut taken = 0;

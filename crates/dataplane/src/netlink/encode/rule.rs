@@ -20,7 +20,8 @@ pub(crate) fn encode(w: &mut Writer, rule: &Rule) {
         }
     });
     if let Some(comment) = &rule.comment {
-        let mut user = vec![uapi::NFTNL_UDATA_RULE_COMMENT, u8::try_from(comment.len() + 1).unwrap_or(u8::MAX)];
+        let mut user =
+            vec![uapi::NFTNL_UDATA_RULE_COMMENT, u8::try_from(comment.len() + 1).unwrap_or(u8::MAX)];
         user.extend_from_slice(comment.as_bytes());
         user.push(0);
         w.attribute(uapi::NFTA_RULE_USERDATA, &user);
@@ -98,7 +99,7 @@ impl Expressions<'_> {
                 self.expression("numgen", |w| {
                     w.number(uapi::NFTA_NG_DREG, uapi::NFT_REG_1);
                     w.number(uapi::NFTA_NG_MODULUS, random.one_in);
-                        w.number(uapi::NFTA_NG_TYPE, uapi::NFT_NG_RANDOM);
+                    w.number(uapi::NFTA_NG_TYPE, uapi::NFT_NG_RANDOM);
                     w.number(uapi::NFTA_NG_OFFSET, 0);
                 });
                 self.compare(uapi::NFT_CMP_EQ, &[0; 4]);
@@ -206,7 +207,10 @@ impl Expressions<'_> {
         if let Some(family) = field.family().filter(|family| self.family != Some(*family)) {
             self.family = Some(family);
             self.meta(uapi::NFT_META_NFPROTO, uapi::NFT_REG_1);
-            self.compare(uapi::NFT_CMP_EQ, &[if family == Family::V4 { uapi::NFPROTO_IPV4 } else { uapi::NFPROTO_IPV6 }]);
+            self.compare(
+                uapi::NFT_CMP_EQ,
+                &[if family == Family::V4 { uapi::NFPROTO_IPV4 } else { uapi::NFPROTO_IPV6 }],
+            );
         }
         let protocol = match field {
             Field::IcmpType => Some(1),
@@ -227,7 +231,9 @@ impl Expressions<'_> {
             Field::Destination(Family::V4) => (uapi::NFT_PAYLOAD_NETWORK_HEADER, 16),
             Field::Source(Family::V6) => (uapi::NFT_PAYLOAD_NETWORK_HEADER, 8),
             Field::Destination(Family::V6) => (uapi::NFT_PAYLOAD_NETWORK_HEADER, 24),
-            Field::SourcePort | Field::IcmpType | Field::Icmpv6Type => (uapi::NFT_PAYLOAD_TRANSPORT_HEADER, 0),
+            Field::SourcePort | Field::IcmpType | Field::Icmpv6Type => {
+                (uapi::NFT_PAYLOAD_TRANSPORT_HEADER, 0)
+            }
             Field::DestinationPort => (uapi::NFT_PAYLOAD_TRANSPORT_HEADER, 2),
         };
         self.expression("payload", |w| {

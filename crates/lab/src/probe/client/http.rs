@@ -72,7 +72,8 @@ impl<'a> Url<'a> {
         if host.is_empty() {
             return Err(wrong("it has no host"));
         }
-        let port = port.map_or(Ok(80), str::parse).map_err(|_| wrong("its port is not a number up to 65535"))?;
+        let port =
+            port.map_or(Ok(80), str::parse).map_err(|_| wrong("its port is not a number up to 65535"))?;
         Ok(Self { authority, host, port, path })
     }
 }
@@ -130,7 +131,9 @@ fn is_whole(answer: &[u8]) -> bool {
     if is_chunked(head) {
         return body.ends_with(b"\r\n0\r\n\r\n") || body == b"0\r\n\r\n";
     }
-    header(head, "content-length").and_then(|length| length.parse().ok()).is_some_and(|length: usize| body.len() >= length)
+    header(head, "content-length")
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: usize| body.len() >= length)
 }
 
 fn read_page(from: SocketAddr, answer: &[u8]) -> Option<Page> {
@@ -148,7 +151,10 @@ fn unchunk(mut body: &[u8]) -> Vec<u8> {
         let size = body.get(..end).and_then(|line| str::from_utf8(line).ok());
         let size = size.and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok());
         let after = body.get(end + 2..).unwrap_or_default();
-        let Some((chunk, rest)) = size.filter(|&size| size > 0).and_then(|size| after.split_at_checked(size)) else { break };
+        let Some((chunk, rest)) = size.filter(|&size| size > 0).and_then(|size| after.split_at_checked(size))
+        else {
+            break;
+        };
         whole.extend_from_slice(chunk);
         body = rest.get(2..).unwrap_or_default();
     }
@@ -161,7 +167,9 @@ mod tests {
 
     #[test]
     fn urls_come_apart() {
-        let url = |text| Url::read(text).map(|url| (url.host, url.port, url.path)).map_err(|error| error.to_string());
+        let url = |text| {
+            Url::read(text).map(|url| (url.host, url.port, url.path)).map_err(|error| error.to_string())
+        };
         assert_eq!(url("api.shop:8080"), Ok(("api.shop", 8080, "")));
         assert_eq!(url("http://api.shop/health?x=1#top"), Ok(("api.shop", 80, "/health?x=1")));
         assert_eq!(url("http://[fd00::1]:81/"), Ok(("fd00::1", 81, "/")));
@@ -178,8 +186,12 @@ mod tests {
         assert!(is_whole(plain));
         assert!(!is_whole(&plain[..plain.len() - 1]));
         let page = read_page(from, plain).unwrap();
-        assert_eq!((page.status, page.reason.as_str(), page.body.as_slice()), (404, "404 Not Found", &b"gone"[..]));
-        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nring\r\n5;x\r\nfence\r\n0\r\n\r\n";
+        assert_eq!(
+            (page.status, page.reason.as_str(), page.body.as_slice()),
+            (404, "404 Not Found", &b"gone"[..])
+        );
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nring\r\n5;x\r\nfence\r\n0\r\n\r\n";
         assert!(is_whole(chunked));
         assert_eq!(read_page(from, chunked).unwrap().body, b"ringfence");
         assert_eq!(read_page(from, b"220 mail ready\r\n\r\n"), None);

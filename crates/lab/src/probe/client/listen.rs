@@ -106,7 +106,11 @@ fn listen_tcp(listener: &Socket, tell: &mut dyn FnMut(Heard<'_>) -> ControlFlow<
 }
 
 /// Reads what has come. Returns whether the connection stays.
-fn echo(from: SocketAddr, socket: &mut Socket, tell: &mut dyn FnMut(Heard<'_>) -> ControlFlow<()>) -> (bool, ControlFlow<()>) {
+fn echo(
+    from: SocketAddr,
+    socket: &mut Socket,
+    tell: &mut dyn FnMut(Heard<'_>) -> ControlFlow<()>,
+) -> (bool, ControlFlow<()>) {
     let mut room = [0; 4096];
     match socket.read(&mut room) {
         Ok(0) => (false, tell(Heard::Closed(from))),

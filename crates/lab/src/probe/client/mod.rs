@@ -91,7 +91,12 @@ impl Prober {
     ///
     /// # Errors
     /// When the namespace cannot be entered.
-    pub fn connect(&self, from: &Namespace, to: SocketAddr, protocol: Protocol) -> Result<Outcome, ProbeError> {
+    pub fn connect(
+        &self,
+        from: &Namespace,
+        to: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<Outcome, ProbeError> {
         let source: IpAddr =
             if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let probe = Probe { from: 0, source, to: to.ip(), protocol, port: to.port() };

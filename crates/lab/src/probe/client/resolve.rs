@@ -74,7 +74,10 @@ impl Resolver {
         let name_of = |why: String| ClientError::Name { name: name.to_owned(), why };
         let mut query = Message::query();
         query.metadata.recursion_desired = true;
-        query.add_query(Query::query(Name::from_utf8(name).map_err(|error| name_of(error.to_string()))?, kind));
+        query.add_query(Query::query(
+            Name::from_utf8(name).map_err(|error| name_of(error.to_string()))?,
+            kind,
+        ));
         let bytes = query.to_vec().map_err(|error| name_of(error.to_string()))?;
         let lost = |cause| ClientError::NameServer { server: self.server, cause };
         let any = if self.server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };

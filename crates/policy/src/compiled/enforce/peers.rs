@@ -258,6 +258,10 @@ impl<'a> Table<'a> {
             list.sort_unstable();
         }
         let (rest, outside) = self.partition();
+        // What the last tests say, the rest says too.
+        if outside.iter().all(IpSet::is_empty) {
+            while shared.pop_if(|(_, answer)| *answer == rest).is_some() {}
+        }
         let own_node = own().map(|found| found.behaviour).collect();
         Peers { behaviours: self.behaviours, listed, shared, outside, rest, own_node }
     }

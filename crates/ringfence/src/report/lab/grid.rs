@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use ringfence_lab::trial::{Kernel, Tried};
-use ringfence_model::port::Protocol;
+use ringfence_lab::trial::{Kernel, Target, Trial, Tried};
+use ringfence_model::{flow::Endpoint, port::Protocol};
 
 use super::ends::Ends;
+
+/// A protocol and a port of it.
+type Port = (Protocol, u16);
 
 /// What became of the packets to one port, whatever the family and the replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,7 +139,7 @@ impl Grid {
     /// Of everything that was tried.
     pub(super) fn of(tried: &[Tried], ends: &Ends<'_>) -> Self {
         let mut cells: BTreeMap<(usize, usize), Cell> = BTreeMap::new();
-        for one in tried {
+        for one in tried.iter().filter(|one| !is_hairpin(one)) {
             if let (Some(from), Some(to)) = (ends.source(one), ends.target(one)) {
                 cells.entry((from, to)).or_default().add(one);
             }
@@ -176,7 +179,7 @@ impl Grid {
 
     /// Who gets in where: sources that get in on the same ports together, those who get in on every port first.
     pub(super) fn ways(&self, to: usize) -> Vec<Way> {
-        let mut ways: BTreeMap<(Option<(Protocol, u16)>, bool), Vec<usize>> = BTreeMap::new();
+        let mut ways: BTreeMap<(Option<Port>, bool), Vec<usize>> = BTreeMap::new();
         for (from, _, cell) in self.cells().filter(|(_, at, cell)| *at == to && cell.is_open()) {
             if cell.ports.values().all(|tally| tally.allowed > 0) && cell.ports.len() > 1 {
                 let partly = cell.ports.values().any(|tally| tally.denied > 0);
@@ -199,6 +202,12 @@ impl Grid {
         }
         joined
     }
+}
+
+/// Whether a Service, by chance, sent a pod back to itself, which always works and says nothing.
+fn is_hairpin(tried: &Tried) -> bool {
+    let Trial { from, to: Target::Service { .. }, .. } = &tried.trial else { return false };
+    matches!(&tried.kernel, Kernel::Allowed(Some(pod)) if *from == Endpoint::Pod(*pod))
 }
 
 /// `TCP 80,443`, `ICMP echo`: ports in pieces, one a protocol.

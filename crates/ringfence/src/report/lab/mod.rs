@@ -1,5 +1,6 @@
 //! Reports of `lab`. In: what came of the trials. Out: text, Markdown, JSON, JUnit.
 
+pub(crate) mod changes;
 mod drops;
 mod ends;
 mod grid;

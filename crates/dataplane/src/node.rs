@@ -1,0 +1,139 @@
+//! One node's enforcement over time. In: compiled clusters, one after the other. Out: the kernel with the program of the last
+//! one, live connections judged again when something may have become forbidden, and never an unenforced moment.
+
+use ringfence_model::Text;
+use ringfence_policy::Compiled;
+
+use crate::{
+    compile::{Options, Program, compile},
+    epoch::Addresses,
+    netlink::{Error, Wire},
+    nft::{Statement, Table},
+    reconcile::{Keeper, diff},
+};
+
+/// A node with its program in the kernel.
+#[derive(Debug)]
+pub struct Node<W = crate::netlink::Socket> {
+    name: Text,
+    options: Options,
+    keeper: Keeper<W>,
+    program: Program,
+    addresses: Addresses,
+}
+
+/// What an update did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// Changes that the kernel was asked for; none if nothing differs.
+    pub changes: usize,
+    /// Whether live connections are judged again.
+    pub judges_again: bool,
+}
+
+impl<W: Wire> Node<W> {
+    /// Loads a node's program, or changes what an earlier process has left into it without an unenforced moment; live
+    /// connections are then judged again. If nothing was left, the first epoch is that of the options: a caller who may have
+    /// enforced on this machine before, and has removed its table since, takes one that no live connection can bear.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::set`]; what was there before is then still in effect.
+    pub fn start(
+        mut keeper: Keeper<W>,
+        compiled: &Compiled,
+        audited: Option<&Compiled>,
+        name: &str,
+        mut options: Options,
+    ) -> Result<Self, Error> {
+        if let Some(left) = keeper.adopt()?
+            && let Some(epoch) = epoch_of(&left, &options)
+        {
+            options.epoch = epoch + 1;
+        }
+        let program = compile(compiled, audited, name, &options);
+        keeper.set(program.table.clone())?;
+        let addresses = Addresses::of(compiled.cluster());
+        Ok(Self { name: name.into(), options, keeper, program, addresses })
+    }
+
+    /// The program in the kernel.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &Text {
+        &self.name
+    }
+
+    /// Changes the program to that of another state of the cluster, in one transaction.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays.
+    pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
+        let mut program = compile(compiled, audited, &self.name, &self.options);
+        let transaction = diff(&self.program.table, &program.table);
+        let mut addresses = self.addresses.clone();
+        let judges_again = addresses.change(&transaction, compiled.cluster());
+        let mut options = self.options.clone();
+        if judges_again {
+            options.epoch += 1;
+            program.set_epoch(&options);
+        }
+        self.keeper.set(program.table.clone())?;
+        (self.program, self.addresses, self.options) = (program, addresses, options);
+        Ok(Updated { changes: transaction.changes.len(), judges_again })
+    }
+
+    /// Reads the table back and puts right what somebody else has changed. Says whether there was something to put right.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::repair`].
+    pub fn repair(&mut self) -> Result<bool, Error> {
+        self.keeper.repair()
+    }
+
+    /// Removes the table: nothing is enforced any more, and nothing of ours is left.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::remove`].
+    pub fn remove(mut self) -> Result<(), Error> {
+        self.keeper.remove()
+    }
+}
+
+/// The epoch with which a program marks what it allows: nothing if it is none of ours, or for another mask.
+fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
+    let statements = table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
+    let marks = statements.filter_map(|statement| match statement {
+        Statement::SetMark { mask, value } if *mask == options.mark_mask && *value != options.dead_mark() => {
+            Some(value >> mask.trailing_zeros().min(u32::BITS - 1))
+        }
+        _ => None,
+    });
+    marks.filter(|epoch| *epoch > 0).max()
+}
+
+impl Program {
+    /// Makes it the same program at another epoch.
+    fn set_epoch(&mut self, options: &Options) {
+        let (before, after) = (self.epoch_mark, options.epoch_mark());
+        let statements = self
+            .table
+            .chains
+            .values_mut()
+            .flat_map(|chain| &mut chain.rules)
+            .flat_map(|rule| &mut rule.statements);
+        for statement in statements {
+            if let Statement::Mark { mask, value, .. } | Statement::SetMark { mask, value } = statement
+                && *mask == self.mark_mask
+                && *value == before
+            {
+                *value = after;
+            }
+        }
+        self.epoch_mark = after;
+    }
+}
