@@ -287,7 +287,10 @@ fn difference(tried: &Tried, programs: &Programs<'_>, rejects: bool) -> Option<S
     let program = programs.verdict(&flow);
     let passes = matches!(tried.kernel, Kernel::Allowed(_));
     ((program.outcome == Outcome::Allow) != passes).then(|| {
-        format!("the engine says {outcome}, a kernel does it, the interpreter says {}", program.outcome.as_str())
+        format!(
+            "the engine says {outcome}, a kernel does it, the interpreter says {}",
+            program.outcome.as_str()
+        )
     })
 }
 
