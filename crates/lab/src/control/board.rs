@@ -108,6 +108,7 @@ impl Board {
             network_fd: namespace.as_fd().as_raw_fd(),
             name: full,
             resolv_conf: dns::resolv_conf(&state.cluster, &dns_namespace),
+            listeners: state.pods.iter().map(|(facts, id, _)| (id.0, facts.name.clone())).collect(),
         })
     }
 }

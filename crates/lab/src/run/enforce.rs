@@ -42,7 +42,7 @@ const AT_ONCE: usize = 64;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// As often as packets are refused.
-const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
+pub const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
 
 /// Somebody who is told of every record as it comes.
 pub type OnRecord = Arc<dyn Fn(&Text, &FlowRecord) + Send + Sync>;
