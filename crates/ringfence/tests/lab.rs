@@ -116,7 +116,7 @@ fn a_lab_that_stays_up_is_used_by_other_processes_and_takes_their_commands_with_
     let mut records = std::iter::repeat_with(newest)
         .inspect(|record| {
             if !is_of_web(record) {
-                std::thread::sleep(std::time::Duration::from_millis(50))
+                std::thread::sleep(std::time::Duration::from_millis(50));
             }
         })
         .take(40);
