@@ -201,9 +201,7 @@ fn cluster(seed: u64) -> Result<Found> {
     };
     let flows = flows(seed, running.lab().cluster());
     let mut trials = running.flow_trials(&flows);
-    if seed.is_multiple_of(3) {
-        trials.extend(usual(&running));
-    }
+    trials.extend(usual(&running));
     let outcomes = running.run(trials, &|_| ())?;
     if outcomes.lost_records > 0 {
         bail!("seed {seed}: {} records of the logs were lost", outcomes.lost_records);
@@ -287,7 +285,10 @@ fn difference(tried: &Tried, programs: &Programs<'_>, rejects: bool) -> Option<S
     let program = programs.verdict(&flow);
     let passes = matches!(tried.kernel, Kernel::Allowed(_));
     ((program.outcome == Outcome::Allow) != passes).then(|| {
-        format!("the engine says {outcome}, a kernel does it, the interpreter says {}", program.outcome.as_str())
+        format!(
+            "the engine says {outcome}, a kernel does it, the interpreter says {}",
+            program.outcome.as_str()
+        )
     })
 }
 

@@ -1,8 +1,6 @@
 //! A small run of `cargo xtask differential --kernel`: real packets against the engine. The command enters namespaces of its
 //! own. Where they are forbidden the test says so and passes, unless `CI` is set: then it fails.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it left out")]
-
 use std::process::Command;
 
 #[test]

@@ -57,45 +57,50 @@ impl<J: Judge> Judge for Recorder<'_, J> {
 /// What packets have shown. The verdict is that of the kernel: where it did what the engine says, with the engine's reasons;
 /// where a node's log names other rules, with those. It is unknown where no packet can decide ([`Missing::NoPacket`]), above all
 /// where a proxy would have to look at what is asked: the port is closed then.
-#[derive(Clone, Debug, Default)]
-pub struct Observed(BTreeMap<Flow, Verdict>);
+pub struct Observed<'a> {
+    engine: &'a Compiled,
+    packets: BTreeMap<Flow, &'a Tried>,
+}
 
-impl Judge for Observed {
+impl<'a> Observed<'a> {
+    /// Of packets that were sent in a lab, and its engine.
+    #[must_use]
+    pub fn new(engine: &'a Compiled, tried: &'a [Tried]) -> Self {
+        let packets = tried.iter().filter_map(|tried| Some((tried.trial.flow()?, tried))).collect();
+        Self { engine, packets }
+    }
+}
+
+impl Judge for Observed<'_> {
     fn verdict(&self, flow: &Flow) -> Verdict {
-        self.0.get(flow).cloned().unwrap_or_else(|| undecided("none was sent"))
+        match self.packets.get(&Flow { request: None, ..flow.clone() }) {
+            Some(tried) => observed(self.engine.verdict(flow), tried),
+            None => undecided("none was sent"),
+        }
     }
 }
 
 impl Running {
-    /// The packets that flows stand for. A DNS name stands for the address that it has in the lab.
+    /// The packets that flows stand for, sorted, each once: they do not show what is requested. A DNS name stands for the address
+    /// that it has in the lab.
     #[must_use]
     pub fn flow_trials(&self, flows: &[Flow]) -> Vec<Trial> {
         let judge = self.judge();
-        let trial = |flow: &Flow| Trial {
-            from: flow.from.clone(),
-            to: Target::End(flow.to.clone()),
-            family: flow.family,
-            protocol: flow.protocol,
-            port: flow.port,
-            expected: Expected::One(Box::new(judge.verdict(&self.on_the_wire(flow)))),
+        let plain: BTreeSet<Flow> = flows.iter().map(|flow| Flow { request: None, ..flow.clone() }).collect();
+        let trial = |flow: Flow| {
+            let expected = Expected::One(Box::new(judge.verdict(&self.on_the_wire(&flow))));
+            let Flow { from, to, family, protocol, port, .. } = flow;
+            Trial { from, to: Target::End(to), family, protocol, port, expected }
         };
-        flows.iter().map(trial).collect()
+        plain.into_iter().map(trial).collect()
     }
 
-    /// Sends a packet for each flow.
+    /// Sends a packet for each flow. [`Observed`] makes a judge of what became of them.
     ///
     /// # Errors
     /// When a namespace cannot be entered.
-    pub fn judge_flows(
-        &mut self,
-        flows: &[Flow],
-        on_progress: OnProgress<'_>,
-    ) -> Result<(Observed, Outcomes), RunError> {
-        let outcomes = self.run(self.flow_trials(flows), on_progress)?;
-        let engine = self.compiled();
-        let verdicts = flows.iter().zip(&outcomes.tried);
-        let verdicts = verdicts.map(|(flow, tried)| (flow.clone(), observed(engine.verdict(flow), tried)));
-        Ok((Observed(verdicts.collect()), outcomes))
+    pub fn judge_flows(&mut self, flows: &[Flow], on_progress: OnProgress<'_>) -> Result<Outcomes, RunError> {
+        self.run(self.flow_trials(flows), on_progress)
     }
 
     /// The flow as its packets show it.
@@ -106,7 +111,7 @@ impl Running {
             let address = known.into_iter().flatten().find(|address| Family::of(**address) == flow.family);
             address.map_or_else(|| end.clone(), |address| Endpoint::Address(*address))
         };
-        Flow { from: end(&flow.from), to: end(&flow.to), request: None, ..flow.clone() }
+        Flow { from: end(&flow.from), to: end(&flow.to), ..flow.clone() }
     }
 }
 
@@ -120,11 +125,17 @@ pub fn matrix(
     namespace: Option<&str>,
     on_progress: OnProgress<'_>,
 ) -> Result<(Report, Outcomes), RunError> {
-    let flows = asked(matrix, running.compiled(), namespace);
-    let (observed, outcomes) = running.judge_flows(&flows, on_progress)?;
-    let mut report = matrix::run(matrix, running.lab().cluster(), &observed, namespace);
-    report.findings.iter_mut().flatten().for_each(mark_undecided);
+    let outcomes = running.judge_flows(&questions(matrix, running.compiled(), namespace), on_progress)?;
+    let report = report(matrix, running.compiled(), namespace, &outcomes.tried);
     Ok((report, outcomes))
+}
+
+/// What packets that were sent say of a matrix; a row that they cannot decide says why. `engine` is the lab's.
+#[must_use]
+pub fn report(matrix: &Matrix, engine: &Compiled, namespace: Option<&str>, tried: &[Tried]) -> Report {
+    let mut report = matrix::run(matrix, engine.cluster(), &Observed::new(engine, tried), namespace);
+    report.findings.iter_mut().flatten().for_each(mark_undecided);
+    report
 }
 
 /// A row of which no packet can decide a part is not decided.
@@ -151,7 +162,7 @@ fn mark_undecided(finding: &mut Finding) {
 #[must_use]
 pub fn mentioned(matrix: &Matrix, cluster: &Cluster, namespace: Option<&str>) -> (Vec<IpAddr>, Vec<String>) {
     let (mut addresses, mut names) = (BTreeSet::new(), BTreeSet::new());
-    for flow in asked(matrix, &Compiled::new(cluster.clone()), namespace) {
+    for flow in questions(matrix, &Compiled::new(cluster.clone()), namespace) {
         for end in [flow.from, flow.to] {
             match end {
                 Endpoint::Address(address) => drop(addresses.insert(address)),
@@ -163,7 +174,10 @@ pub fn mentioned(matrix: &Matrix, cluster: &Cluster, namespace: Option<&str>) ->
     (addresses.into_iter().collect(), names.into_iter().collect())
 }
 
-fn asked(matrix: &Matrix, engine: &Compiled, namespace: Option<&str>) -> Vec<Flow> {
+/// The connections that the rows of a matrix stand for, sorted, each once: one for each part of a row that policies can tell
+/// from the others. A Service is asked about at its backends.
+#[must_use]
+pub fn questions(matrix: &Matrix, engine: &Compiled, namespace: Option<&str>) -> Vec<Flow> {
     let recorder = Recorder::new(engine);
     matrix::run(matrix, engine.cluster(), &recorder, namespace);
     recorder.into_flows()
@@ -185,10 +199,10 @@ fn observed(engine: Verdict, tried: &Tried) -> Verdict {
     // The engine may know more than a packet shows: what is requested, which name an address belongs to.
     let agreed = if engine.outcome == packets.outcome { engine } else { (**packets).clone() };
     match (&tried.kernel, packets.outcome) {
+        (Kernel::Denied(_) | Kernel::Undecided(_), Outcome::AllowIf) => undecided(&needs_proxy(packets)),
         (Kernel::Undecided(why), _) => undecided(why),
         (Kernel::Allowed(_), Outcome::Allow) | (Kernel::Denied(_), Outcome::Unknown) => agreed,
         (Kernel::Allowed(_), _) => Verdict::new(side(Outcome::Allow), side(Outcome::Allow)),
-        (Kernel::Denied(_), Outcome::AllowIf) => undecided(&needs_proxy(packets)),
         (Kernel::Denied(_), Outcome::Allow | Outcome::Deny) => denied(agreed, tried),
     }
 }
@@ -218,4 +232,114 @@ fn denied(engine: Verdict, tried: &Tried) -> Verdict {
         ingress = side(Outcome::Deny);
     }
     Verdict::new(egress, ingress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringfence_analysis::matrix::csv;
+    use ringfence_manifest::{Input, Options};
+    use ringfence_policy::compiled::View;
+
+    const MANIFESTS: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+status: {podIPs: [{ip: 10.244.0.1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: api}}
+spec: {containers: [{name: a, ports: [{containerPort: 8080}]}]}
+status: {podIPs: [{ip: 10.244.0.2}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api, namespace: shop}
+spec: {selector: {app: api}, clusterIP: 10.96.0.9, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: api}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: web}}
+  ingress: [{toPorts: [{ports: [{port: \"80\", protocol: TCP}], rules: {http: [{method: GET}]}}]}]
+";
+
+    /// What comes of rows if the kernel does as a closure says.
+    fn rows(matrix: &str, kernel: impl Fn(&Trial) -> Kernel) -> Vec<String> {
+        let input = Input { name: "a.yaml".to_owned(), text: MANIFESTS.to_owned() };
+        let compiled = Compiled::new(ringfence_manifest::read(vec![input], &Options::default()).cluster);
+        let matrix = csv::read(matrix);
+        let trial = |flow: Flow| Trial {
+            expected: Expected::One(Box::new(compiled.enforced(&flow, View::default()))),
+            from: flow.from,
+            to: Target::End(flow.to),
+            family: flow.family,
+            protocol: flow.protocol,
+            port: flow.port,
+        };
+        let asked = questions(&matrix, &compiled, None).into_iter();
+        let trials = asked.map(|flow| trial(Flow { request: None, ..flow }));
+        let tried: Vec<Tried> = trials
+            .map(|trial| {
+                let kernel = kernel(&trial);
+                Tried { disagreement: trial.compare(&kernel), trial, kernel, denials: Vec::new() }
+            })
+            .collect();
+        let report = report(&matrix, &compiled, None, &tried);
+        let words = |finding: &Finding| match finding {
+            Finding::Judged(judged) => format!("{} {}", judged.verdict(), judged.pass),
+            Finding::Undecided { why, .. } => why.clone(),
+            Finding::Unreadable(problem) => problem.message.clone(),
+        };
+        report.findings.iter().flatten().map(words).collect()
+    }
+
+    fn as_expected(trial: &Trial) -> Kernel {
+        match trial.expected.outcome() {
+            Some(Outcome::Allow) => Kernel::Allowed(None),
+            _ => Kernel::Denied("refused".to_owned()),
+        }
+    }
+
+    #[test]
+    fn rows_are_judged_by_packets() {
+        let matrix =
+            "web,api,8080,allow\nweb,svc:shop/api,80,allow\n203.0.113.9,api,8080,deny\nwbe,api,1,deny\n";
+        let fine = ["allow true", "allow true", "deny true"];
+        assert_eq!(rows(matrix, as_expected)[..3], fine);
+        assert_eq!(rows(matrix, |_| Kernel::Allowed(None))[..3], ["allow true", "allow true", "allow false"]);
+        assert_eq!(
+            rows(matrix, |_| Kernel::Denied(String::new()))[..3],
+            ["deny false", "deny false", "deny true"]
+        );
+        assert!(rows(matrix, as_expected)[3].contains("wbe"));
+    }
+
+    #[test]
+    fn a_row_that_no_packet_decides_says_why() {
+        let matrix = "api,web,80,allow,GET /\napi,web,80,deny,POST /\n203.0.113.9,api,8080,deny\n";
+        let found = rows(matrix, |_| Kernel::Undecided("no route".to_owned()));
+        assert!(found[0].contains("proxy") && found[1].contains("proxy"), "{found:?}");
+        assert_eq!(found[2], "no route");
+    }
+
+    #[test]
+    fn a_family_that_a_pod_lacks_does_not_matter_where_another_is_tried() {
+        let only_v4 = |trial: &Trial| match trial.family {
+            Family::V4 => as_expected(trial),
+            Family::V6 => Kernel::Undecided("the pod has no IPv6 address".to_owned()),
+        };
+        assert_eq!(rows("internet,api,8080,deny\n", only_v4), ["deny true"]);
+        let nothing = rows("2001:db8::9,api,8080,deny\n", only_v4);
+        assert!(nothing[0].contains("IPv6") || nothing[0].contains("family"), "{nothing:?}");
+    }
 }

@@ -9,7 +9,6 @@ pub mod judge;
 pub mod lab;
 pub mod link;
 pub mod listen;
-pub mod matrix;
 pub mod namespace;
 pub mod plan;
 pub mod probe;

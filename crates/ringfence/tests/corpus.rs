@@ -72,7 +72,7 @@ fn judge(
             let judged = match finding {
                 Finding::Judged(judged) => judged,
                 Finding::Undecided { why, .. } => {
-                    let _ = writeln!(failures, "{place} undecided: {why}");
+                    let _ = writeln!(failures, "{place} {why}");
                     continue;
                 }
                 Finding::Unreadable(problem) => {

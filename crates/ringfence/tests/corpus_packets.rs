@@ -177,7 +177,7 @@ fn rows(
             };
             if !matches!(case.expect, Expect::Allow | Expect::Deny | Expect::Mixed) {
                 total.other += 1;
-            } else if judged.pass == !is_otherwise(&format!("{name} :: {section}"), row) {
+            } else if judged.pass != is_otherwise(&format!("{name} :: {section}"), row) {
                 total.decided += 1;
             } else {
                 let (verdict, cells) = (judged.verdict(), row.cells.join(" | "));

@@ -25,10 +25,9 @@ fn a_node_does_not_refuse_its_own_refusals() {
             let program = compile(&compiled, None, &node.name, &Options::default());
             let machine = Machine::new(&program.table).unwrap();
             let points = [HookPoint::Output, HookPoint::Input].into_iter();
-            let points =
-                points.filter(|point| program.table.chains.values().any(|chain| {
-                    chain.hook.is_some_and(|hook| hook.point == *point)
-                }));
+            let points = points.filter(|point| {
+                program.table.chains.values().any(|chain| chain.hook.is_some_and(|hook| hook.point == *point))
+            });
             judging += usize::from(points.clone().count() == 2);
             let all = || cluster.pods.iter().flat_map(|pod| &pod.addresses).chain(&node.addresses);
             for point in points {
@@ -39,8 +38,11 @@ fn a_node_does_not_refuse_its_own_refusals() {
                     for protocol in [TCP, UDP] {
                         let refusal = |reply, mark| {
                             let state = state::RELATED;
-                            Packet::new(from, to, protocol, 80, 40_000)
-                                .tracked(Tracked::Connection { state, reply, mark })
+                            Packet::new(from, to, protocol, 80, 40_000).tracked(Tracked::Connection {
+                                state,
+                                reply,
+                                mark,
+                            })
                         };
                         // Of a connection's first packet, and of a reply, which cuts the connection.
                         assert_eq!(fate(&machine, point, refusal(true, 0)), Fate::Accept, "seed {seed}");

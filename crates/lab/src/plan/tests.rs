@@ -245,9 +245,11 @@ fn stand_ins_of_one_workload_are_told_apart() {
 
 #[test]
 fn a_large_network_that_policies_single_out_is_passed_over_at_once() {
-    let text = "apiVersion: v1\nkind: Node\nmetadata: {name: worker}\nspec: {podCIDRs: ['fd00:244:1::/48']}\n---\n".to_owned()
-        + &pods(&[("a", PLAIN)])
-        + &networks("{ipBlock: {cidr: 'fd00:244:1::/64'}}");
+    let text =
+        "apiVersion: v1\nkind: Node\nmetadata: {name: worker}\nspec: {podCIDRs: ['fd00:244:1::/48']}\n---\n"
+            .to_owned()
+            + &pods(&[("a", PLAIN)])
+            + &networks("{ipBlock: {cidr: 'fd00:244:1::/64'}}");
     let topology = plan(&read(&text), &Options::default()).unwrap();
     let v6: Vec<String> = topology.pods[0].addresses.iter().map(ToString::to_string).collect();
     assert!(v6.contains(&"fd00:244:1:1::".to_owned()), "{v6:?}");

@@ -14,7 +14,7 @@ use ringfence_analysis::matrix::Matrix;
 use ringfence_dataplane::compile::{self, Refusal};
 use ringfence_lab::{
     control::{Board, ControlError, Directory},
-    matrix as on_packets,
+    judge,
     namespace::{self, NamespaceError},
     plan,
     run::{EVERYTHING, RunError, Running, Settings},
@@ -74,7 +74,7 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
 
     let cluster = running.lab().cluster();
     let checked = file.as_ref().map(|file| {
-        let report = on_packets::run(&file.matrix, cluster, &running.judge(), namespace, &outcomes.tried);
+        let report = judge::report(&file.matrix, running.compiled(), namespace, &outcomes.tried);
         Checked::new(file, report, cluster)
     });
     let faulty = checked.as_ref().is_some_and(|checked| checked.show_problems(context));
@@ -106,12 +106,10 @@ pub(crate) fn test_matrix(
     let tell = |at| progress.tell(at);
     let settings = settings(BuildArgs::default(), Some(matrix));
     let mut running = Running::start(cluster, settings, &tell).map_err(|error| failure(&error))?;
-    let trials = of_matrix(&running, matrix, namespace);
-    let outcomes = running.run(trials, &tell).map_err(|error| failure(&error))?;
+    let (report, _) =
+        judge::matrix(&mut running, matrix, namespace, &tell).map_err(|error| failure(&error))?;
     progress.finish();
-    let cluster = running.lab().cluster();
-    let report = on_packets::run(matrix, cluster, &running.judge(), namespace, &outcomes.tried);
-    Ok((report, cluster.clone()))
+    Ok((report, running.lab().cluster().clone()))
 }
 
 /// Leaves the machine's network; to be done before anything starts a thread.
@@ -120,7 +118,7 @@ pub(crate) fn enter() -> Result<(), Failure> {
 }
 
 fn of_matrix(running: &Running, matrix: &Matrix, namespace: Option<&str>) -> Vec<Trial> {
-    on_packets::trials(matrix, running.lab().cluster(), &running.judge(), namespace)
+    running.flow_trials(&judge::questions(matrix, running.compiled(), namespace))
 }
 
 /// Adds the trials that are not among those that are there.
