@@ -180,7 +180,10 @@ impl Running {
             for (place, namespace) in self.lab.nodes() {
                 let ownership = match ownership {
                     Some(known) => known,
-                    None => *ownership.insert(ownership_in(namespace, &place.name)?),
+                    None => {
+                        let can = ownership_in(namespace, &place.name)?;
+                        *ownership.insert(self.settings.ownership.unwrap_or(can))
+                    }
                 };
                 let settings = self.log_settings();
                 let log = Log::start(namespace, &place.name, &settings, self.settings.on_record.clone())?;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringfence_dataplane::{compile, netlink};
+use ringfence_dataplane::{compile, netlink, reconcile::Ownership};
 use ringfence_model::{cluster::Cluster, flow::Flow, port::Protocol, verdict::Verdict};
 use ringfence_policy::{Compiled, Judge, compiled::View};
 use thiserror::Error;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub program: compile::Options,
     /// How packets are sent.
     pub probes: probe::Options,
+    /// Whose the nodes' tables are; by default the lab's alone where the kernel can do that.
+    pub ownership: Option<Ownership>,
     /// Who is told of every record of the nodes' logs.
     pub on_record: Option<OnRecord>,
 }

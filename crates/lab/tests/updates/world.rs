@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use ringfence_dataplane::compile;
+use ringfence_dataplane::{compile, reconcile::Ownership};
 use ringfence_lab::{
     plan,
     run::{Running, Settings},
@@ -71,9 +71,22 @@ spec:
 
 /// A lab of it, dual stack.
 pub(crate) fn start(cluster: &Cluster, program: compile::Options) -> Outcome<Running> {
-    let plan = plan::Options { dual_stack: true, ..plan::Options::default() };
-    let settings = Settings { plan, program, ..Settings::default() };
+    start_as(cluster, program, None)
+}
+
+/// As [`start`], with tables that are the lab's alone or anybody's.
+pub(crate) fn start_as(
+    cluster: &Cluster,
+    program: compile::Options,
+    ownership: Option<Ownership>,
+) -> Outcome<Running> {
+    let settings = Settings { plan: plan_options(), program, ownership, ..Settings::default() };
     Ok(Running::start(cluster, settings, &|_| {})?)
+}
+
+/// How labs are planned.
+pub(crate) fn plan_options() -> plan::Options {
+    plan::Options { dual_stack: true, ..plan::Options::default() }
 }
 
 /// The pod with this name.
