@@ -189,7 +189,8 @@ impl Running {
                 let log = Log::start(namespace, &place.name, &settings, self.settings.on_record.clone())?;
                 let options = self.program();
                 let table = options.table.clone();
-                let watch = namespace.run(Watch::open)?.map_err(|error| RunError::Watch(error.to_string()))?;
+                let watch =
+                    namespace.run(Watch::open)?.map_err(|error| RunError::Watch(error.to_string()))?;
                 let keeper = namespace
                     .run(|| Keeper::open(options.table.as_str(), ownership))?
                     .map_err(refused(&place.name))?;

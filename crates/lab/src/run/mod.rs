@@ -29,8 +29,8 @@ use crate::{
 };
 use enforce::Enforced;
 pub use enforce::OnRecord;
-pub use live::Pace;
 use guard::Guard;
+pub use live::Pace;
 use seats::Seats;
 
 /// Ports that are tried outside, beside those that policies name.

@@ -20,7 +20,8 @@ use ringfence_model::{
 use crate::Outcome;
 
 /// Ports that every pod listens on.
-pub(crate) const PORTS: [(Protocol, u16); 3] = [(Protocol::Tcp, 8080), (Protocol::Udp, 53), (Protocol::Sctp, 80)];
+pub(crate) const PORTS: [(Protocol, u16); 3] =
+    [(Protocol::Tcp, 8080), (Protocol::Udp, 53), (Protocol::Sctp, 80)];
 
 /// How many pods stay.
 pub(crate) const STAYING: usize = 6;
@@ -35,8 +36,14 @@ pub(crate) fn cluster(policies: &str) -> Outcome<Cluster> {
     let mut text = String::new();
     for (number, name) in ["alpha", "beta", "gamma"].into_iter().enumerate() {
         let env = ["a", "b", "a"].get(number).unwrap_or(&"a");
-        writeln!(text, "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{env: {env}}}}}")?;
-        writeln!(text, "---\napiVersion: v1\nkind: Node\nmetadata: {{name: node{number}, labels: {{zone: a}}}}")?;
+        writeln!(
+            text,
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{env: {env}}}}}"
+        )?;
+        writeln!(
+            text,
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: node{number}, labels: {{zone: a}}}}"
+        )?;
     }
     for number in 0..STAYING + 4 {
         let name = if number < STAYING { format!("stay{number}") } else { format!("go{number}") };
