@@ -48,15 +48,15 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        if let Some(left) = keeper.adopt()?
-            && let Some(epoch) = epoch_of(&left, &options)
-        {
-            options.epoch = epoch + 1;
-        }
+        let left = keeper.adopt()?.and_then(|left| epoch_of(&left, &options));
+        options.epoch = left.unwrap_or(options.epoch);
         let program = compile(compiled, audited, name, &options);
-        keeper.set(program.table.clone())?;
         let addresses = Addresses::of(compiled.cluster());
-        Ok(Self { name: name.into(), options, keeper, program, addresses, unsure: false })
+        let (name, first) = (name.into(), program.clone());
+        let mut node =
+            Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
+        node.load(program, addresses, left.is_some())?;
+        Ok(node)
     }
 
     /// The program in the kernel.
@@ -83,21 +83,17 @@ impl<W: Wire> Node<W> {
         self.unsure
     }
 
-    /// Changes the program to that of another state of the cluster, in one transaction.
+    /// Changes the program to that of another state of the cluster, in one step for every packet.
     ///
     /// # Errors
     /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays. After other errors
-    /// either may be in effect until the next update, or [`Self::repair`], which puts the one before back.
+    /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
-        let mut program = compile(compiled, audited, &self.name, &self.options);
+        let program = compile(compiled, audited, &self.name, &self.options);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
-        if judges_again {
-            program.set_epoch(&self.next_epoch());
-        }
-        self.load(program, judges_again)?;
-        self.addresses = addresses;
+        self.load(program, addresses, judges_again)?;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
 
@@ -117,34 +113,29 @@ impl<W: Wire> Node<W> {
             return Ok(false);
         }
         let mut program = self.program.clone();
-        program.set_epoch(&self.next_epoch());
-        self.load(program, true)?;
+        program.set_epoch(&self.options);
+        self.load(program, self.addresses.clone(), true)?;
         Ok(true)
     }
 
-    fn next_epoch(&self) -> Options {
-        Options { epoch: self.options.epoch + 1, ..self.options.clone() }
-    }
-
-    /// Makes the kernel's program this one, of this epoch or the next.
-    fn load(&mut self, program: Program, next_epoch: bool) -> Result<(), Error> {
+    /// Makes the kernel's program this one, of the present epoch. Then, and only then, the epoch goes on if live connections
+    /// are to be judged again: while a change takes effect, packets may meet sets as they were before, and what is allowed by
+    /// that must not bear the mark of the new epoch.
+    fn load(&mut self, program: Program, addresses: Addresses, judges_again: bool) -> Result<(), Error> {
         let result = self.keeper.set(program.table.clone());
-        if !matches!(result, Err(Error::Limit(_))) && next_epoch {
-            // Even if it failed: the kernel may have taken it, and marked connections.
+        // Of what is beyond limits nothing was sent.
+        self.unsure |= !matches!(result, Ok(()) | Err(Error::Limit(_)));
+        result?;
+        (self.program, self.addresses) = (program, addresses);
+        if judges_again {
+            self.unsure = true;
+            // Even if it fails: the kernel may take it, and mark connections.
             self.options.epoch += 1;
+            self.program.set_epoch(&self.options);
+            self.keeper.set(self.program.table.clone())?;
         }
-        match result {
-            Ok(()) => {
-                (self.program, self.unsure) = (program, false);
-                Ok(())
-            }
-            // Nothing was sent.
-            Err(error @ Error::Limit(_)) => Err(error),
-            Err(error) => {
-                self.unsure = true;
-                Err(error)
-            }
-        }
+        self.unsure = false;
+        Ok(())
     }
 
     /// Removes the table: nothing is enforced any more, and nothing of ours is left.

@@ -180,13 +180,17 @@ impl Running {
             for (place, namespace) in self.lab.nodes() {
                 let ownership = match ownership {
                     Some(known) => known,
-                    None => *ownership.insert(ownership_in(namespace, &place.name)?),
+                    None => {
+                        let can = ownership_in(namespace, &place.name)?;
+                        *ownership.insert(self.settings.ownership.unwrap_or(can))
+                    }
                 };
                 let settings = self.log_settings();
                 let log = Log::start(namespace, &place.name, &settings, self.settings.on_record.clone())?;
                 let options = self.program();
                 let table = options.table.clone();
-                let watch = namespace.run(Watch::open)?.map_err(|error| RunError::Watch(error.to_string()))?;
+                let watch =
+                    namespace.run(Watch::open)?.map_err(|error| RunError::Watch(error.to_string()))?;
                 let keeper = namespace
                     .run(|| Keeper::open(options.table.as_str(), ownership))?
                     .map_err(refused(&place.name))?;

@@ -58,7 +58,8 @@ impl Guard {
         epoll.add(&*stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
         let repairs = Arc::<AtomicU64>::default();
         let count = Arc::clone(&repairs);
-        let thread = thread::Builder::new().name("repairs".to_owned()).spawn(move || watch(&epoll, nodes, &count));
+        let thread =
+            thread::Builder::new().name("repairs".to_owned()).spawn(move || watch(&epoll, nodes, &count));
         let thread = thread.map_err(|error| error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))?;
         Ok(Self { stop, repairs, thread: Some(thread) })
     }
@@ -83,7 +84,11 @@ fn watch(epoll: &Epoll, mut nodes: Vec<Watched>, repairs: &AtomicU64) {
     let mut events = vec![EpollEvent::empty(); nodes.len() + 1];
     let mut unsettled = false;
     loop {
-        let patience = if unsettled { AGAIN.as_millis().try_into().unwrap_or(u16::MAX).into() } else { EpollTimeout::NONE };
+        let patience = if unsettled {
+            AGAIN.as_millis().try_into().unwrap_or(u16::MAX).into()
+        } else {
+            EpollTimeout::NONE
+        };
         let ready = match epoll.wait(&mut events, patience) {
             Ok(ready) => ready,
             Err(Errno::EINTR) => continue,

@@ -65,7 +65,8 @@ impl Running {
 
     /// Listens where flows go, and says how they are asked for.
     fn probes(&mut self, flows: &[Flow]) -> Result<Vec<Probe>, RunError> {
-        let ends: Vec<_> = flows.iter().map(|flow| (&flow.to, flow.family, flow.protocol, flow.port)).collect();
+        let ends: Vec<_> =
+            flows.iter().map(|flow| (&flow.to, flow.family, flow.protocol, flow.port)).collect();
         self.listen_at_ends(&ends)?;
         let seats = self.seats();
         let probe = |flow: &Flow| {

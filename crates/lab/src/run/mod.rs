@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringfence_dataplane::{compile, netlink};
+use ringfence_dataplane::{compile, netlink, reconcile::Ownership};
 use ringfence_model::{cluster::Cluster, flow::Flow, port::Protocol, verdict::Verdict};
 use ringfence_policy::{Compiled, Judge, compiled::View};
 use thiserror::Error;
@@ -28,6 +28,7 @@ use crate::{
     trial::{Outcomes, Ports, Scope, Trial, trials},
 };
 use enforce::Enforced;
+pub use enforce::OnRecord;
 pub use enforce::{EVERYTHING, OnRecord};
 use guard::Guard;
 pub use live::Pace;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub program: compile::Options,
     /// How packets are sent.
     pub probes: probe::Options,
+    /// Whose the nodes' tables are; by default the lab's alone where the kernel can do that.
+    pub ownership: Option<Ownership>,
     /// Who is told of every record of the nodes' logs.
     pub on_record: Option<OnRecord>,
 }

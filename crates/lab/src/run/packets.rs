@@ -214,9 +214,7 @@ fn backends(trial: &Trial, running: &Running) -> Vec<(IpAddr, u16)> {
 
 fn kernel(outcome: probe::Outcome, pods: &BTreeMap<u32, PodId>) -> Kernel {
     match outcome {
-        probe::Outcome::Answered { by } => {
-            Kernel::Allowed(by.and_then(|by| pods.get(&by.listener).copied()))
-        }
+        probe::Outcome::Answered { by } => Kernel::Allowed(by.and_then(|by| pods.get(&by.listener).copied())),
         probe::Outcome::Failed(_) => Kernel::Undecided(outcome.to_string()),
         refused => Kernel::Denied(refused.to_string()),
     }

@@ -122,7 +122,9 @@ pub(crate) struct Update {
 }
 
 fn name(cluster: &Cluster, pod: Option<PodId>) -> String {
-    pod.and_then(|pod| cluster.pod(pod)).map(|pod| format!("{}/{}", pod.namespace, pod.name)).unwrap_or_default()
+    pod.and_then(|pod| cluster.pod(pod))
+        .map(|pod| format!("{}/{}", pod.namespace, pod.name))
+        .unwrap_or_default()
 }
 
 impl Line {
@@ -200,7 +202,9 @@ impl Line {
             let from = since.max(established);
             let missed: Vec<(Direction, Sent)> = account.missed(from, until, LATE).collect();
             if missed.is_empty() {
-                return Ok(account.passed(from, self.held.now()).filter(|(_, sent)| sent.at < until).count() as u64);
+                return Ok(
+                    account.passed(from, self.held.now()).filter(|(_, sent)| sent.at < until).count() as u64
+                );
             }
             if Instant::now() > deadline {
                 return Err(format!(
@@ -241,7 +245,11 @@ impl Line {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("{:?} is allowed since {since:?}, and nothing arrives: {:?}", self.ends, account.failed).into());
+                return Err(format!(
+                    "{:?} is allowed since {since:?}, and nothing arrives: {:?}",
+                    self.ends, account.failed
+                )
+                .into());
             }
             thread::sleep(EVERY);
         }

@@ -13,12 +13,7 @@ use ringfence_lab::{
     probe::{Attempt, Bounds, Opens},
     run::Running,
 };
-use ringfence_model::{
-    address::Family,
-    flow::Flow,
-    port::Protocol,
-    workload::PodId,
-};
+use ringfence_model::{address::Family, flow::Flow, port::Protocol, workload::PodId};
 use ringfence_policy::generate::{self, Churn};
 
 use crate::{
@@ -119,7 +114,8 @@ impl Asked {
             // In the middle of an update nodes may differ.
             let clean = states.first().is_some_and(|(reached, ..)| *reached <= began)
                 && said.last().is_some_and(|(_, _, until)| ended <= *until || verdicts.len() > 1);
-            let Some(first) = verdicts.first().filter(|first| verdicts.iter().all(|one| one == *first)) else {
+            let Some(first) = verdicts.first().filter(|first| verdicts.iter().all(|one| one == *first))
+            else {
                 tried.across += 1;
                 continue;
             };
@@ -173,7 +169,9 @@ fn visitors(running: &Running, lines: &[Line], change: usize) -> Vec<Flow> {
         .flatten()
         .collect();
     let all = || (0..).map(PodId).zip(&cluster.pods);
-    let Some((host, _)) = all().filter(|(_, pod)| stays(pod)).nth(change % STAYING) else { return Vec::new() };
+    let Some((host, _)) = all().filter(|(_, pod)| stays(pod)).nth(change % STAYING) else {
+        return Vec::new();
+    };
     let new = all().filter(|(id, pod)| !stays(pod) && !known.contains(id));
     new.flat_map(|(id, _)| {
         [
@@ -259,4 +257,3 @@ fn run(seed: u64, changes: usize, options: Options) -> Outcome {
     }
     Ok(())
 }
-

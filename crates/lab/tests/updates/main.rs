@@ -13,6 +13,9 @@ use ringfence_lab::namespace;
 
 #[expect(clippy::print_stderr, reason = "says why tests are skipped, before the harness starts")]
 fn main() -> std::process::ExitCode {
+    if let Some(ended) = faults::role() {
+        return ended;
+    }
     let arguments = Arguments::from_args();
     let mut trials = load::trials();
     trials.extend(faults::trials());

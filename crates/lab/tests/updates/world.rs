@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use ringfence_dataplane::compile;
+use ringfence_dataplane::{compile, reconcile::Ownership};
 use ringfence_lab::{
     plan,
     run::{Running, Settings},
@@ -20,7 +20,8 @@ use ringfence_model::{
 use crate::Outcome;
 
 /// Ports that every pod listens on.
-pub(crate) const PORTS: [(Protocol, u16); 3] = [(Protocol::Tcp, 8080), (Protocol::Udp, 53), (Protocol::Sctp, 80)];
+pub(crate) const PORTS: [(Protocol, u16); 3] =
+    [(Protocol::Tcp, 8080), (Protocol::Udp, 53), (Protocol::Sctp, 80)];
 
 /// How many pods stay.
 pub(crate) const STAYING: usize = 6;
@@ -35,8 +36,14 @@ pub(crate) fn cluster(policies: &str) -> Outcome<Cluster> {
     let mut text = String::new();
     for (number, name) in ["alpha", "beta", "gamma"].into_iter().enumerate() {
         let env = ["a", "b", "a"].get(number).unwrap_or(&"a");
-        writeln!(text, "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{env: {env}}}}}")?;
-        writeln!(text, "---\napiVersion: v1\nkind: Node\nmetadata: {{name: node{number}, labels: {{zone: a}}}}")?;
+        writeln!(
+            text,
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{env: {env}}}}}"
+        )?;
+        writeln!(
+            text,
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: node{number}, labels: {{zone: a}}}}"
+        )?;
     }
     for number in 0..STAYING + 4 {
         let name = if number < STAYING { format!("stay{number}") } else { format!("go{number}") };
@@ -71,9 +78,22 @@ spec:
 
 /// A lab of it, dual stack.
 pub(crate) fn start(cluster: &Cluster, program: compile::Options) -> Outcome<Running> {
-    let plan = plan::Options { dual_stack: true, ..plan::Options::default() };
-    let settings = Settings { plan, program, ..Settings::default() };
+    start_as(cluster, program, None)
+}
+
+/// As [`start`], with tables that are the lab's alone or anybody's.
+pub(crate) fn start_as(
+    cluster: &Cluster,
+    program: compile::Options,
+    ownership: Option<Ownership>,
+) -> Outcome<Running> {
+    let settings = Settings { plan: plan_options(), program, ownership, ..Settings::default() };
     Ok(Running::start(cluster, settings, &|_| {})?)
+}
+
+/// How labs are planned.
+pub(crate) fn plan_options() -> plan::Options {
+    plan::Options { dual_stack: true, ..plan::Options::default() }
 }
 
 /// The pod with this name.
