@@ -18,8 +18,11 @@ pub struct Node<W = crate::netlink::Socket> {
     name: Text,
     options: Options,
     keeper: Keeper<W>,
+    /// The program that ought to be in the kernel.
     program: Program,
     addresses: Addresses,
+    /// Whether it may not be: a change failed, or somebody else was there.
+    unsure: bool,
 }
 
 /// What an update did.
@@ -53,7 +56,7 @@ impl<W: Wire> Node<W> {
         let program = compile(compiled, audited, name, &options);
         keeper.set(program.table.clone())?;
         let addresses = Addresses::of(compiled.cluster());
-        Ok(Self { name: name.into(), options, keeper, program, addresses })
+        Ok(Self { name: name.into(), options, keeper, program, addresses, unsure: false })
     }
 
     /// The program in the kernel.
@@ -68,31 +71,73 @@ impl<W: Wire> Node<W> {
         &self.name
     }
 
+    /// The address of the socket that changes are made with, for [`Watch::touched`](crate::netlink::Watch::touched).
+    pub fn port(&self) -> u32 {
+        self.keeper.port()
+    }
+
     /// Changes the program to that of another state of the cluster, in one transaction.
     ///
     /// # Errors
-    /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays.
+    /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays. After other errors
+    /// either may be in effect until the next update, or [`Self::repair`], which puts the one before back.
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
         let mut program = compile(compiled, audited, &self.name, &self.options);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
-        let judges_again = addresses.change(&transaction, compiled.cluster());
-        let mut options = self.options.clone();
+        let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
         if judges_again {
-            options.epoch += 1;
-            program.set_epoch(&options);
+            program.set_epoch(&self.next_epoch());
         }
-        self.keeper.set(program.table.clone())?;
-        (self.program, self.addresses, self.options) = (program, addresses, options);
+        self.load(program, judges_again)?;
+        self.addresses = addresses;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
 
-    /// Reads the table back and puts right what somebody else has changed. Says whether there was something to put right.
+    /// Reads the table back and puts right what somebody else has changed, or what a failed update has left. Says whether
+    /// there was something to put right. If so, live connections are judged again: meanwhile some may have been marked
+    /// that the program would not have allowed.
     ///
     /// # Errors
     /// Those of [`Keeper::repair`].
     pub fn repair(&mut self) -> Result<bool, Error> {
-        self.keeper.repair()
+        if !self.unsure {
+            let result = self.keeper.repair();
+            self.unsure = !matches!(result, Ok(false));
+            result?;
+        }
+        if !self.unsure {
+            return Ok(false);
+        }
+        let mut program = self.program.clone();
+        program.set_epoch(&self.next_epoch());
+        self.load(program, true)?;
+        Ok(true)
+    }
+
+    fn next_epoch(&self) -> Options {
+        Options { epoch: self.options.epoch + 1, ..self.options.clone() }
+    }
+
+    /// Makes the kernel's program this one, of this epoch or the next.
+    fn load(&mut self, program: Program, next_epoch: bool) -> Result<(), Error> {
+        let result = self.keeper.set(program.table.clone());
+        if !matches!(result, Err(Error::Limit(_))) && next_epoch {
+            // Even if it failed: the kernel may have taken it, and marked connections.
+            self.options.epoch += 1;
+        }
+        match result {
+            Ok(()) => {
+                (self.program, self.unsure) = (program, false);
+                Ok(())
+            }
+            // Nothing was sent.
+            Err(error @ Error::Limit(_)) => Err(error),
+            Err(error) => {
+                self.unsure = true;
+                Err(error)
+            }
+        }
     }
 
     /// Removes the table: nothing is enforced any more, and nothing of ours is left.
@@ -108,7 +153,7 @@ impl<W: Wire> Node<W> {
 fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     let statements = table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
     let marks = statements.filter_map(|statement| match statement {
-        Statement::SetMark { mask, value } if *mask == options.mark_mask && *value != options.dead_mark() => {
+        Statement::SetMark { mask, value } if *mask == options.mark_mask => {
             Some(value >> mask.trailing_zeros().min(u32::BITS - 1))
         }
         _ => None,

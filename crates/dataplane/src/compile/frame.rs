@@ -7,7 +7,7 @@ use ringfence_model::{address::Family, verdict::Direction};
 use super::{
     entry::{Entries, address_value, digit, dispatch, empty_dispatch, key_type},
     options::Options,
-    verdicts::{KILLED, Purpose, go, goto, is, rule},
+    verdicts::{Purpose, go, goto, is, rule},
 };
 use crate::{
     interpret::{ICMP, ICMPV6, state},
@@ -22,6 +22,11 @@ const JUDGE_REPLY: &str = "judge_r";
 const PASSED: &str = "passed";
 /// The types of ICMPv6 messages by which neighbours find each other (RFC 4861).
 const NEIGHBOURS: &str = "neighbours";
+
+/// The types of ICMP messages that are errors (RFC 1122 3.2.2).
+const ERRORS_V4: [u8; 3] = [3, 11, 12];
+/// The types of ICMPv6 messages that are errors (RFC 4443 2.1).
+const ERRORS_V6: [u8; 4] = [1, 2, 3, 4];
 
 /// What the chains depend on besides pods and policies.
 pub(super) struct Frame<'a> {
@@ -59,6 +64,16 @@ impl Frame<'_> {
                 }
             }
         }
+        if judges_node {
+            for family in self.families {
+                let (key, kinds) = match family {
+                    Family::V4 => (KeyType::Icmp, ERRORS_V4.as_slice()),
+                    Family::V6 => (KeyType::Icmpv6, ERRORS_V6.as_slice()),
+                };
+                let elements = kinds.iter().map(|kind| vec![Value::Icmp(*kind)]).collect();
+                table.sets.insert(errors(*family), Set { key: vec![key], interval: false, elements });
+            }
+        }
         if self.families.contains(&Family::V6) {
             let elements = (133..=137).map(|kind| vec![Value::Icmp(kind)]).collect::<BTreeSet<_>>();
             let key = vec![KeyType::Icmpv6];
@@ -81,15 +96,30 @@ impl Frame<'_> {
     fn base(&self, point: HookPoint) -> Chain {
         let Options { mark_mask: mask, priority, .. } = *self.options;
         let known = Statement::Mark { mask, value: self.options.epoch_mark(), negated: false };
-        let rules = vec![rule(vec![known, go(Verdict::Accept)]), rule(vec![goto(JUDGE)])];
+        let mut rules = vec![rule(vec![known, go(Verdict::Accept)])];
+        if point == HookPoint::Output {
+            rules.extend(self.refusals());
+        }
+        rules.push(rule(vec![goto(JUDGE)]));
         Chain { hook: Some(Hook { point, nat: false, priority }), rules }
+    }
+
+    /// The kernel's own refusals pass, whatever the node may send: resets, and ICMP errors about packets that were refused,
+    /// which belong to no connection because the refused one has none.
+    fn refusals(&self) -> Vec<Rule> {
+        let mut rules = vec![rule(vec![Statement::State(state::RELATED), go(Verdict::Accept)])];
+        for family in self.families {
+            let field = if *family == Family::V4 { Field::IcmpType } else { Field::Icmpv6Type };
+            let error = Statement::In { fields: vec![field], set: errors(*family), negated: false };
+            rules.push(rule(vec![error, Statement::State(state::INVALID), go(Verdict::Accept)]));
+        }
+        rules
     }
 
     fn judge(&self) -> Vec<Rule> {
         let mask = self.options.mark_mask;
         let marked = || Statement::Mark { mask, value: 0, negated: true };
-        let dead = Statement::Mark { mask, value: self.options.dead_mark(), negated: false };
-        let mut rules = vec![rule(vec![dead, goto(KILLED)])];
+        let mut rules = Vec::new();
         if self.families.contains(&Family::V6) {
             let neighbour =
                 Statement::In { fields: vec![Field::Icmpv6Type], set: NEIGHBOURS.into(), negated: false };
@@ -100,7 +130,7 @@ impl Frame<'_> {
             let own = Statement::In { fields, set: hairpin(*family), negated: false };
             rules.push(rule(vec![own, go(Verdict::Accept)]));
         }
-        // An error about a connection that was allowed once: the connection's own packets are judged again.
+        // An error about a connection that was allowed when it was last looked at: its own packets are judged again.
         for family in self.families {
             let icmp = if *family == Family::V4 { ICMP } else { ICMPV6 };
             let error = is(Field::Protocol, Value::Protocol(icmp));
@@ -142,6 +172,11 @@ impl Frame<'_> {
 
 fn chain(rules: Vec<Rule>) -> Chain {
     Chain { hook: None, rules }
+}
+
+/// Types of messages that are errors.
+fn errors(family: Family) -> Name {
+    format!("errors{}", digit(family)).into()
 }
 
 /// Pairs of a pod's address with itself.

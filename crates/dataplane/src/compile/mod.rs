@@ -91,8 +91,6 @@ pub struct Program {
     pub mark_mask: u32,
     /// Their value for a connection that this version allowed.
     pub epoch_mark: u32,
-    /// Their value for a connection that was cut.
-    pub dead_mark: u32,
 }
 
 impl Program {
@@ -144,7 +142,6 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
         notes: notes.into_iter().collect(),
         mark_mask: options.mark_mask,
         epoch_mark: options.epoch_mark(),
-        dead_mark: options.dead_mark(),
     }
 }
 

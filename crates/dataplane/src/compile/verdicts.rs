@@ -16,6 +16,7 @@ use super::{
     options::{Options, Rate, Refusal},
 };
 use crate::{
+    interpret::TCP,
     nft::{Chain, Field, LogTo, Name, Reject, Rule, Statement, Value, Verdict},
     prefix::{Logged, RuleId, prefix},
 };
@@ -41,10 +42,6 @@ pub struct Logs {
 
 /// The chain that every denied packet ends in.
 pub(super) const REFUSE: &str = "refuse";
-/// The chain that ends connections.
-pub(super) const KILL: &str = "kill";
-/// The chain that packets of ended connections come to.
-pub(super) const KILLED: &str = "killed";
 
 /// What compiled rules are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,31 +92,21 @@ impl<'a> Verdicts<'a> {
         verdicts
     }
 
-    /// The chains in which packets end. A connection that was allowed once, or whose first packets were not seen here, is
-    /// marked as cut, so that neither side goes on.
+    /// The chain in which packets end. The connection loses its mark: it counts as one that was never allowed, so that no
+    /// later version takes the mark for its own, and passes again as soon as the policies say so. Each end of a connection
+    /// over TCP is told by a reset when it sends something.
     fn endings(&mut self) {
         let Options { mark_mask: mask, refusal, .. } = *self.options;
-        let tcp = || is(Field::Protocol, Value::Protocol(6));
-        let mut refuse = vec![
-            rule(vec![Statement::Reply(true), goto(KILL)]),
-            rule(vec![Statement::Mark { mask, value: 0, negated: true }, goto(KILL)]),
-        ];
+        let mut rules = vec![rule(vec![Statement::SetMark { mask, value: 0 }])];
         match refusal {
             Refusal::Reject => {
-                refuse.push(rule(vec![tcp(), Statement::Reject(Reject::TcpReset)]));
-                refuse.push(rule(vec![Statement::Reject(Reject::AdminProhibited)]));
+                let tcp = is(Field::Protocol, Value::Protocol(TCP));
+                rules.push(rule(vec![tcp, Statement::Reject(Reject::TcpReset)]));
+                rules.push(rule(vec![Statement::Reject(Reject::AdminProhibited)]));
             }
-            Refusal::Drop => refuse.push(rule(vec![go(Verdict::Drop)])),
+            Refusal::Drop => rules.push(rule(vec![go(Verdict::Drop)])),
         }
-        let kill = vec![
-            rule(vec![Statement::SetMark { mask, value: self.options.dead_mark() }]),
-            rule(vec![goto(KILLED)]),
-        ];
-        let killed =
-            vec![rule(vec![tcp(), Statement::Reject(Reject::TcpReset)]), rule(vec![go(Verdict::Drop)])];
-        for (name, rules) in [(REFUSE, refuse), (KILL, kill), (KILLED, killed)] {
-            self.chains.insert(name.into(), Chain { hook: None, rules });
-        }
+        self.chains.insert(REFUSE.into(), Chain { hook: None, rules });
     }
 
     /// What to do with a packet. Returns let it pass.

@@ -78,7 +78,7 @@ fn edges_load_and_list() {
         long(Limits::EXPRESSIONS / 2),
     ];
     for word in
-        ["in_1", "forward", "input", "judge", "killed", "eg4", "est", "c_1", "deny_1", "peers", "pods4"]
+        ["in_1", "forward", "input", "judge", "refuse", "eg4", "est", "c_1", "deny_1", "peers", "pods4"]
     {
         edges.push(named(word));
     }

@@ -20,7 +20,7 @@ use crate::clusters;
 const GRE: u8 = 47;
 
 /// The seeds to look at. `RINGFENCE_SEED` asks for one alone, `RINGFENCE_CLUSTERS` for more or fewer.
-fn seeds(usual: u64) -> Range<u64> {
+pub(crate) fn seeds(usual: u64) -> Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("RINGFENCE_SEED") {
         Some(seed) => seed..seed + 1,

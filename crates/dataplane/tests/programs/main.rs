@@ -5,4 +5,5 @@
 mod agreement;
 mod audit;
 mod clusters;
+mod epochs;
 mod stability;
