@@ -48,12 +48,14 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        if let Some(left) = keeper.adopt()?
-            && let Some(epoch) = epoch_of(&left, &options)
-        {
+        let left = keeper.adopt()?;
+        if let Some(epoch) = left.as_ref().and_then(|left| epoch_of(left, &options)) {
             options.epoch = epoch + 1;
         }
-        let program = compile(compiled, audited, name, &options);
+        let mut program = compile(compiled, audited, name, &options);
+        if let Some(left) = &left {
+            program.table.keep_sizes(left);
+        }
         keeper.set(program.table.clone())?;
         let addresses = Addresses::of(compiled.cluster());
         Ok(Self { name: name.into(), options, keeper, program, addresses, unsure: false })
@@ -83,6 +85,7 @@ impl<W: Wire> Node<W> {
     /// either may be in effect until the next update, or [`Self::repair`], which puts the one before back.
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
         let mut program = compile(compiled, audited, &self.name, &self.options);
+        program.table.keep_sizes(&self.program.table);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;

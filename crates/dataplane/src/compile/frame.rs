@@ -52,7 +52,7 @@ impl Frame<'_> {
             let own = subjects.iter().filter(|address| Family::of(**address) == *family);
             let pairs = own.map(|address| vec![address_value(*address), address_value(*address)]);
             let key = vec![key_type(*family), key_type(*family)];
-            table.sets.insert(hairpin(*family), Set { key, interval: false, elements: pairs.collect() });
+            table.sets.insert(hairpin(*family), Set { key, interval: false, size: None, elements: pairs.collect() });
             for direction in [Direction::Egress, Direction::Ingress] {
                 for reply in [false, true] {
                     let name = dispatch(Purpose::Enforce, direction, *family, reply);
@@ -71,13 +71,13 @@ impl Frame<'_> {
                     Family::V6 => (KeyType::Icmpv6, ERRORS_V6.as_slice()),
                 };
                 let elements = kinds.iter().map(|kind| vec![Value::Icmp(*kind)]).collect();
-                table.sets.insert(errors(*family), Set { key: vec![key], interval: false, elements });
+                table.sets.insert(errors(*family), Set { key: vec![key], interval: false, size: None, elements });
             }
         }
         if self.families.contains(&Family::V6) {
             let elements = (133..=137).map(|kind| vec![Value::Icmp(kind)]).collect::<BTreeSet<_>>();
             let key = vec![KeyType::Icmpv6];
-            table.sets.insert(NEIGHBOURS.into(), Set { key, interval: false, elements });
+            table.sets.insert(NEIGHBOURS.into(), Set { key, interval: false, size: None, elements });
         }
         let points = [("forward", HookPoint::Forward), ("input", HookPoint::Input)].into_iter();
         // What the node itself sends is looked at only if some of it is denied.
@@ -89,6 +89,7 @@ impl Frame<'_> {
         let mask = self.options.mark_mask;
         let mark = Statement::SetMark { mask, value: self.options.epoch_mark() };
         table.chains.insert(PASSED.into(), chain(vec![rule(vec![mark])]));
+        table.set_sizes();
         table
     }
 

@@ -100,7 +100,7 @@ fn beyond_is_refused_with_the_reason() {
     circle.chains.get_mut("level_2").unwrap().rules.push(back);
     let mut through_map = Table::new("t");
     let elements = BTreeMap::from([(vec![ip(1)], Verdict::Goto("loops".into()))]);
-    through_map.maps.insert("m".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
+    through_map.maps.insert("m".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements });
     let lookup = Statement::VerdictMap { fields: vec![Field::Source(V4)], map: "m".into() };
     through_map.chains.insert("loops".into(), Chain { hook: None, rules: vec![rule(vec![lookup])] });
     let ranges = |elements: Vec<Vec<Value>>, key: &[KeyType]| {
@@ -116,7 +116,7 @@ fn beyond_is_refused_with_the_reason() {
     let mut same_name = named("twice");
     same_name
         .maps
-        .insert("twice".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements: BTreeMap::new() });
+        .insert("twice".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: BTreeMap::new() });
     let lost = Statement::In { fields: vec![Field::Source(V4)], set: "lost".into(), negated: false };
     let mut kinds = named("ports");
     let wrong_key =
