@@ -179,6 +179,8 @@ fn statement(statement: &Statement) -> String {
             format!("{} {}{}", field(*of), not(negated), self::value(value, of.key_type()))
         }
         Statement::In { fields: of, set, negated } => format!("{} {}@{set}", fields(of), not(negated)),
+        Statement::Family(Family::V4) => "meta nfproto ipv4".into(),
+        Statement::Family(Family::V6) => "meta nfproto ipv6".into(),
         Statement::Reply(true) => "ct direction reply".into(),
         Statement::Reply(false) => "ct direction original".into(),
         Statement::State(bits) => format!("ct state {}", state(*bits)),

@@ -61,6 +61,11 @@ fn network_set(family: Family, networks: &IpSet) -> Set {
     Set { key: vec![key_type(family)], interval: true, size: None, elements }
 }
 
+/// The name of the set of pairs of a pod's address with itself.
+pub(super) fn hairpin(family: Family) -> Name {
+    format!("hairpin{}", digit(family)).into()
+}
+
 /// The name of a dispatch map: what it is for, the direction, the family, and whether it is for replies.
 pub(super) fn dispatch(purpose: Purpose, direction: Direction, family: Family, reply: bool) -> Name {
     let audit = if purpose == Purpose::Audit { "a" } else { "" };

@@ -190,6 +190,8 @@ fn concatenated_ranges() {
 #[test]
 fn connection_tracking() {
     let with = |state, reply, mark| tcp().tracked(Tracked::Connection { state, reply, mark });
+    assert!(matches(Statement::Family(Family::V4), &tcp()));
+    assert!(!matches(Statement::Family(Family::V6), &tcp()));
     assert!(matches(Statement::Reply(true), &tcp().reply(0)));
     assert!(!matches(Statement::Reply(true), &tcp()));
     assert!(matches(Statement::Reply(false), &tcp()));

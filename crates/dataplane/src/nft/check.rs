@@ -216,6 +216,16 @@ fn check_rule(place: &str, table: &Table, rule: &Rule) -> Result<(), TooLarge> {
         return Err(wrong(place, "a rule has at least one statement"));
     }
     let mut known = Known::default();
+    let tests_family = |statement: &Statement| matches!(statement, Statement::Family(_));
+    if rule.statements.iter().any(tests_family)
+        && !matches!(
+            rule.statements.as_slice(),
+            [Statement::Family(_)] | [Statement::Family(_), Statement::Verdict(_)]
+        )
+    {
+        // What `nft` lists of such rules is not what they say.
+        return Err(wrong(place, "a family is tested before a verdict and nothing else; use two chains"));
+    }
     for (index, statement) in rule.statements.iter().enumerate() {
         if ends(statement) && index + 1 < rule.statements.len() {
             return Err(wrong(place, "a verdict ends the rule; put it last"));
