@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ringfence_dataplane::{
     netlink::Nftables,
     nft::{
-        Chain, Field, HookPoint, KeyType, Limits, LogTo, Map, Reject, Rule, Statement, Table, Value, Verdict,
+        Chain, Field, HookPoint, KeyType, Limits, LogTo, Map, Reject, Rule, Set, Statement, Table, Value, Verdict,
         check,
     },
     reconcile::{Keeper, Ownership},
@@ -60,6 +60,14 @@ fn named(name: &str) -> Table {
 fn keyed(key: &[KeyType]) -> Table {
     let mut table = Table::new("t");
     table.sets.insert("wide".into(), set(key, true, []));
+    table
+}
+
+/// So many elements with room for two.
+fn sized(elements: u8, interval: bool) -> Table {
+    let mut table = Table::new("t");
+    let elements = (0..elements).map(|last| vec![ip(last)]);
+    table.sets.insert("small".into(), Set { size: Some(2), ..set(&[KeyType::Ipv4], interval, elements) });
     table
 }
 
@@ -139,6 +147,9 @@ fn beyond_is_refused_with_the_reason() {
         (ranges(vec![boxed(1, 9, 5, 10), boxed(5, 20, 10, 12)], &[KeyType::Ipv4, KeyType::Port]), "overlap"),
         (ranges(vec![vec![v4(9, 1)]], &[KeyType::Ipv4]), "to a higher one"),
         (ranges(vec![vec![Value::Port(1)]], &[KeyType::Ipv4]), "not of type `ipv4_addr`"),
+        (sized(3, false), "3 elements and room for 2"),
+        (sized(1, true), "has no size"),
+        (one(rule(vec![Statement::Family(V4), Statement::Counter])), "before a verdict"),
         (one(rule(both)), "no packet has all these fields"),
         (one(rule(vec![accept(), Statement::Counter])), "put it last"),
         (one(rule(vec![lost])), "`lost`, which is not there"),
