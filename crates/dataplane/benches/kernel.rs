@@ -51,7 +51,13 @@ fn run(criterion: &mut Criterion, label: &str, table: &Table) {
     group.sample_size(50);
     let mut keeper = Keeper::open("bench", Ownership::Shared).unwrap();
     keeper.set(table.clone()).unwrap();
-    let shape = SetShape { name: "peers_7".into(), key: vec![KeyType::Ipv4], interval: false, size: None, map: false };
+    let shape = SetShape {
+        name: "peers_7".into(),
+        key: vec![KeyType::Ipv4],
+        interval: false,
+        size: None,
+        map: false,
+    };
     let member = || vec![Member { key: vec![Value::Ipv4(Ipv4Addr::new(10, 99, 0, 1))], verdict: None }];
     let one = |change| Transaction { table: "bench".into(), changes: vec![change] };
     let add = one(Change::AddElements(shape.clone(), member()));

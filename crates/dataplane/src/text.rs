@@ -297,7 +297,10 @@ mod tests {
         let set = Set { key, interval: true, size: None, elements: [element].into() };
         table.sets.insert("allowed".into(), set);
         let elements = [(vec![Value::Ipv4([10, 0, 0, 2].into())], Verdict::Goto("deny_1".into()))].into();
-        table.maps.insert("pods".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: Some(64), elements });
+        table.maps.insert(
+            "pods".into(),
+            Map { key: vec![KeyType::Ipv4], interval: false, size: Some(64), elements },
+        );
         let log = LogTo { prefix: "i:shop/web".into(), group: 13, snaplen: 128, queue_threshold: 16 };
         let deny = vec![
             rule(vec![Statement::Limit { rate: 10, burst: 20 }, Statement::Log(log)]),

@@ -48,7 +48,10 @@ impl Frame<'_> {
             let own = subjects.iter().filter(|address| Family::of(**address) == *family);
             let pairs = own.map(|address| vec![address_value(*address), address_value(*address)]);
             let key = vec![key_type(*family), key_type(*family)];
-            table.sets.insert(hairpin(*family), Set { key, interval: false, size: None, elements: pairs.collect() });
+            table.sets.insert(
+                hairpin(*family),
+                Set { key, interval: false, size: None, elements: pairs.collect() },
+            );
             for direction in [Direction::Egress, Direction::Ingress] {
                 for reply in [false, true] {
                     let name = dispatch(Purpose::Enforce, direction, *family, reply);
@@ -67,7 +70,9 @@ impl Frame<'_> {
                     Family::V6 => (KeyType::Icmpv6, ERRORS_V6.as_slice()),
                 };
                 let elements = kinds.iter().map(|kind| vec![Value::Icmp(*kind)]).collect();
-                table.sets.insert(errors(*family), Set { key: vec![key], interval: false, size: None, elements });
+                table
+                    .sets
+                    .insert(errors(*family), Set { key: vec![key], interval: false, size: None, elements });
             }
         }
         if self.families.contains(&Family::V6) {
@@ -83,8 +88,7 @@ impl Frame<'_> {
         for family in self.families {
             for judges in [Judges::Both, Judges::Sources] {
                 for reply in [false, true] {
-                    let rules =
-                        if reply { replies(judges, *family) } else { self.judge(judges, *family) };
+                    let rules = if reply { replies(judges, *family) } else { self.judge(judges, *family) };
                     table.chains.insert(judges.chain(*family, reply), chain(rules));
                 }
             }

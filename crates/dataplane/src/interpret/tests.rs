@@ -415,7 +415,9 @@ fn loops_and_depth_are_refused() {
         chain(vec![vec![Statement::VerdictMap { fields: vec![Field::Protocol], map: "m".into() }]]),
     )]);
     let elements = [(vec![Value::Protocol(6)], Verdict::Goto("a".into()))].into_iter().collect();
-    mapped.maps.insert("m".into(), Map { key: vec![KeyType::Protocol], interval: false, size: None, elements });
+    mapped
+        .maps
+        .insert("m".into(), Map { key: vec![KeyType::Protocol], interval: false, size: None, elements });
     assert_eq!(invalid(&mapped), Invalid::Loop("a".into()));
 
     let deep = |depth: usize| {
@@ -480,8 +482,9 @@ fn what_the_kernel_refuses() {
     wrong.chains.insert("a".into(), chain(vec![vec![Statement::In { fields, set: s(), negated: false }]]));
     assert_eq!(invalid(&wrong), Invalid::Fields("a".into(), s()));
     let mut twice = with(set(&[KeyType::Ipv4], false, vec![]));
-    twice
-        .maps
-        .insert(s(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: [].into_iter().collect() });
+    twice.maps.insert(
+        s(),
+        Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: [].into_iter().collect() },
+    );
     assert_eq!(invalid(&twice), Invalid::Twice(s()));
 }

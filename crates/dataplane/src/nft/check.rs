@@ -132,7 +132,10 @@ fn size(place: &str, size: Option<u32>, interval: bool, length: usize) -> Result
         return Err(wrong(place, "a set with ranges has no size; leave it out"));
     }
     if size == 0 || !usize::try_from(size).is_ok_and(|size| length <= size) {
-        return Err(wrong(place, &format!("there are {length} elements and room for {size}; make it larger")));
+        return Err(wrong(
+            place,
+            &format!("there are {length} elements and room for {size}; make it larger"),
+        ));
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ringfence_dataplane::{
     netlink::Nftables,
     nft::{
-        Chain, Field, HookPoint, KeyType, Limits, LogTo, Map, Reject, Rule, Set, Statement, Table, Value, Verdict,
-        check,
+        Chain, Field, HookPoint, KeyType, Limits, LogTo, Map, Reject, Rule, Set, Statement, Table, Value,
+        Verdict, check,
     },
     reconcile::{Keeper, Ownership},
 };
@@ -108,7 +108,9 @@ fn beyond_is_refused_with_the_reason() {
     circle.chains.get_mut("level_2").unwrap().rules.push(back);
     let mut through_map = Table::new("t");
     let elements = BTreeMap::from([(vec![ip(1)], Verdict::Goto("loops".into()))]);
-    through_map.maps.insert("m".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements });
+    through_map
+        .maps
+        .insert("m".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements });
     let lookup = Statement::VerdictMap { fields: vec![Field::Source(V4)], map: "m".into() };
     through_map.chains.insert("loops".into(), Chain { hook: None, rules: vec![rule(vec![lookup])] });
     let ranges = |elements: Vec<Vec<Value>>, key: &[KeyType]| {
@@ -122,9 +124,10 @@ fn beyond_is_refused_with_the_reason() {
     let port = |field| Statement::Is { field, value: Value::Port(5), negated: true };
     let ports = vec![port(Field::DestinationPort), Statement::Counter, port(Field::SourcePort)];
     let mut same_name = named("twice");
-    same_name
-        .maps
-        .insert("twice".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: BTreeMap::new() });
+    same_name.maps.insert(
+        "twice".into(),
+        Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: BTreeMap::new() },
+    );
     let lost = Statement::In { fields: vec![Field::Source(V4)], set: "lost".into(), negated: false };
     let mut kinds = named("ports");
     let wrong_key =

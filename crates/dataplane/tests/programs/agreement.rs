@@ -73,7 +73,8 @@ fn agrees(program: &Verdict, engine: &Verdict) -> bool {
 /// Every pod to itself, by several protocols and ports.
 fn hairpins(cluster: &Cluster) -> Vec<Flow> {
     let mut flows = Vec::new();
-    for (id, pod) in (0_u32..).map(PodId).zip(&cluster.pods).filter(|(_, pod)| !pod.host_network && !pod.finished)
+    for (id, pod) in
+        (0_u32..).map(PodId).zip(&cluster.pods).filter(|(_, pod)| !pod.host_network && !pod.finished)
     {
         for family in Family::BOTH {
             if !pod.addresses.iter().any(|address| Family::of(*address) == family) {

@@ -167,9 +167,10 @@ fn add_family(
 
     let unserved = addresses.iter().filter(|address| Family::of(**address) == family);
     let elements = unserved.map(|address| vec![value(*address)]).collect();
-    table
-        .sets
-        .insert(format!("virtual{suffix}").into(), Set { key: vec![address], interval: false, size: None, elements });
+    table.sets.insert(
+        format!("virtual{suffix}").into(),
+        Set { key: vec![address], interval: false, size: None, elements },
+    );
 
     let pods = cluster.pods.iter().filter(|pod| !pod.finished && !pod.host_network);
     let pods = pods.flat_map(|pod| &pod.addresses).filter(|address| Family::of(**address) == family);
