@@ -140,7 +140,7 @@ mod tests {
 
     fn set(members: &[[u8; 4]]) -> Set {
         let elements = members.iter().map(|address| vec![Value::Ipv4((*address).into())]).collect();
-        Set { key: vec![KeyType::Ipv4], interval: false, elements }
+        Set { key: vec![KeyType::Ipv4], interval: false, size: None, elements }
     }
 
     /// A program with a set of peers.

@@ -48,14 +48,18 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        let left = keeper.adopt()?.and_then(|left| epoch_of(&left, &options));
-        options.epoch = left.unwrap_or(options.epoch);
-        let program = compile(compiled, audited, name, &options);
+        let left = keeper.adopt()?;
+        let epoch = left.as_ref().and_then(|left| epoch_of(left, &options));
+        options.epoch = epoch.unwrap_or(options.epoch);
+        let mut program = compile(compiled, audited, name, &options);
+        if let Some(left) = &left {
+            program.table.keep_sizes(left);
+        }
         let addresses = Addresses::of(compiled.cluster());
         let (name, first) = (name.into(), program.clone());
         let mut node =
             Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
-        node.load(program, addresses, left.is_some())?;
+        node.load(program, addresses, epoch.is_some())?;
         Ok(node)
     }
 
@@ -89,7 +93,8 @@ impl<W: Wire> Node<W> {
     /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays. After other errors
     /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
-        let program = compile(compiled, audited, &self.name, &self.options);
+        let mut program = compile(compiled, audited, &self.name, &self.options);
+        program.table.keep_sizes(&self.program.table);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;

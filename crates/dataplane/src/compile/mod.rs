@@ -116,7 +116,7 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
     let view =
         View { strict_own_node: options.strict_own_node, allow_reasons: options.log_allowed.is_some() };
     let enforcement = compiled.enforcement(node, &options.own_addresses, view);
-    let mut verdicts = Verdicts::new(options);
+    let mut verdicts = Verdicts::new(options, enforcement.families());
     let mut entries = Entries::default();
     add(&enforcement, Purpose::Enforce, &mut entries, &mut verdicts, |_| true);
     let mut audits = false;

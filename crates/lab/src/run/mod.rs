@@ -28,7 +28,6 @@ use crate::{
     trial::{Outcomes, Ports, Scope, Trial, trials},
 };
 use enforce::Enforced;
-pub use enforce::OnRecord;
 pub use enforce::{EVERYTHING, OnRecord};
 use guard::Guard;
 pub use live::Pace;
