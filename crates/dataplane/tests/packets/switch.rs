@@ -55,7 +55,7 @@ fn program(new: New, number: u32, port: u16) -> Table {
                 [(udp(Value::Port(1)), Verdict::Drop), (udp(Value::Port(port)), Verdict::Accept)].into()
             };
             let key = vec![KeyType::Protocol, KeyType::Port];
-            table.maps.insert(looked_up.clone(), Map { key, interval, elements });
+            table.maps.insert(looked_up.clone(), Map { key, interval, size: None, elements });
             vec![Statement::VerdictMap {
                 fields: vec![Field::Protocol, Field::DestinationPort],
                 map: looked_up,
@@ -68,7 +68,7 @@ fn program(new: New, number: u32, port: u16) -> Table {
             } else {
                 (1..200).map(|last| vec![Value::Ipv4(address(last))]).collect()
             };
-            table.sets.insert(looked_up.clone(), Set { key: vec![KeyType::Ipv4], interval, elements });
+            table.sets.insert(looked_up.clone(), Set { key: vec![KeyType::Ipv4], interval, size: None, elements });
             let fields = vec![Field::Source(Family::V4)];
             vec![Statement::In { fields, set: looked_up, negated: false }, accept]
         }
