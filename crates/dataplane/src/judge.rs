@@ -257,7 +257,7 @@ fn against(point: HookPoint) -> HookPoint {
 
 /// The connection's packet at a moment.
 fn at(first: Packet, moment: Moment, program: &Program) -> Option<Packet> {
-    // Any mark under the mask that is neither the epoch nor that of a cut connection.
+    // Any mark under the mask that is not the epoch.
     let lowest = program.mark_mask & program.mark_mask.wrapping_neg();
     let stale = if program.epoch_mark == lowest { lowest << 1 } else { lowest };
     match moment {

@@ -18,8 +18,11 @@ pub struct Node<W = crate::netlink::Socket> {
     name: Text,
     options: Options,
     keeper: Keeper<W>,
+    /// The program that ought to be in the kernel.
     program: Program,
     addresses: Addresses,
+    /// Whether it may not be: a change failed, or somebody else was there.
+    unsure: bool,
 }
 
 /// What an update did.
@@ -45,11 +48,19 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        take_over(&mut keeper, &mut options)?;
-        let program = compile(compiled, audited, name, &options);
-        keeper.set(program.table.clone())?;
+        let left = keeper.adopt()?;
+        let epoch = left.as_ref().and_then(|left| epoch_of(left, &options));
+        options.epoch = epoch.unwrap_or(options.epoch);
+        let mut program = compile(compiled, audited, name, &options);
+        if let Some(left) = &left {
+            program.table.keep_sizes(left);
+        }
         let addresses = Addresses::of(compiled.cluster());
-        Ok(Self { name: name.into(), options, keeper, program, addresses })
+        let (name, first) = (name.into(), program.clone());
+        let mut node =
+            Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
+        node.load(program, addresses, epoch.is_some())?;
+        Ok(node)
     }
 
     /// The program in the kernel.
@@ -64,31 +75,72 @@ impl<W: Wire> Node<W> {
         &self.name
     }
 
-    /// Changes the program to that of another state of the cluster, in one transaction.
+    /// The address of the socket that changes are made with, for [`Watch::touched`](crate::netlink::Watch::touched).
+    pub fn port(&self) -> u32 {
+        self.keeper.port()
+    }
+
+    /// Whether the kernel may have another program than [`Self::program`], because a change failed. [`Self::repair`] or a later
+    /// update settles it.
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
+    }
+
+    /// Changes the program to that of another state of the cluster, in one step for every packet.
     ///
     /// # Errors
-    /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays.
+    /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays. After other errors
+    /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
         let mut program = compile(compiled, audited, &self.name, &self.options);
+        program.table.keep_sizes(&self.program.table);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
-        let judges_again = addresses.change(&transaction, compiled.cluster());
-        let mut options = self.options.clone();
-        if judges_again {
-            options.epoch += 1;
-            program.set_epoch(&options);
-        }
-        self.keeper.set(program.table.clone())?;
-        (self.program, self.addresses, self.options) = (program, addresses, options);
+        let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
+        self.load(program, addresses, judges_again)?;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
 
-    /// Reads the table back and puts right what somebody else has changed. Says whether there was something to put right.
+    /// Reads the table back and puts right what somebody else has changed, or what a failed update has left. Says whether
+    /// there was something to put right. If so, live connections are judged again: meanwhile some may have been marked
+    /// that the program would not have allowed.
     ///
     /// # Errors
     /// Those of [`Keeper::repair`].
     pub fn repair(&mut self) -> Result<bool, Error> {
-        self.keeper.repair()
+        if !self.unsure {
+            let result = self.keeper.repair();
+            self.unsure = !matches!(result, Ok(false));
+            result?;
+        }
+        if !self.unsure {
+            return Ok(false);
+        }
+        let mut program = self.program.clone();
+        program.set_epoch(&self.options);
+        self.load(program, self.addresses.clone(), true)?;
+        Ok(true)
+    }
+
+    /// Makes the kernel's program this one, of the present epoch. Then, and only then, the epoch goes on if live connections
+    /// are to be judged again: while a change takes effect, packets may meet sets as they were before, and what is allowed by
+    /// that must not bear the mark of the new epoch.
+    fn load(&mut self, program: Program, addresses: Addresses, judges_again: bool) -> Result<(), Error> {
+        let result = self.keeper.set(program.table.clone());
+        // Of what is beyond limits nothing was sent.
+        self.unsure |= !matches!(result, Ok(()) | Err(Error::Limit(_)));
+        result?;
+        (self.program, self.addresses) = (program, addresses);
+        if judges_again {
+            self.unsure = true;
+            // Even if it fails: the kernel may take it, and mark connections.
+            self.options.epoch += 1;
+            self.program.set_epoch(&self.options);
+            self.keeper.set(self.program.table.clone())?;
+        }
+        self.unsure = false;
+        Ok(())
     }
 
     /// Removes the table: nothing is enforced any more, and nothing of ours is left.
@@ -100,22 +152,22 @@ impl<W: Wire> Node<W> {
     }
 }
 
-/// A node that is told of single changes, each of which costs what it touches, not a whole program.
+/// A node that is told of single changes, each of which costs what it touches and not a whole program.
 #[derive(Debug)]
 pub struct LiveNode<W = crate::netlink::Socket> {
     options: Options,
     keeper: Keeper<W>,
     planner: Planner,
     addresses: Addresses,
-    /// Whether the kernel did not take the last program.
-    behind: bool,
+    /// As that of [`Node`].
+    unsure: bool,
 }
 
 impl<W: Wire> LiveNode<W> {
     /// As [`Node::start`].
     ///
     /// # Errors
-    /// Those of [`Keeper::set`]; what was there before is then still in effect.
+    /// Those of [`Keeper::set`].
     pub fn start(
         mut keeper: Keeper<W>,
         compiled: Compiled,
@@ -123,56 +175,87 @@ impl<W: Wire> LiveNode<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        take_over(&mut keeper, &mut options)?;
+        let left = keeper.adopt()?;
+        let epoch = left.as_ref().and_then(|left| epoch_of(left, &options));
+        options.epoch = epoch.unwrap_or(options.epoch);
         let addresses = Addresses::of(compiled.cluster());
-        let planner = Planner::new(compiled, audited, name, options.clone());
+        let mut planner = Planner::new(compiled, audited, name, options.clone());
+        if let Some(left) = &left {
+            planner.keep_sizes(left);
+        }
         keeper.set(planner.program().table.clone())?;
-        Ok(Self { options, keeper, planner, addresses, behind: false })
+        let mut node = Self { options, keeper, planner, addresses, unsure: false };
+        if epoch.is_some() {
+            node.judge_again()?;
+        }
+        Ok(node)
     }
 
-    /// The program: that in the kernel, unless the last change ended with an error.
+    /// The program that ought to be in the kernel.
     #[must_use]
     pub fn program(&self) -> &Program {
         self.planner.program()
     }
 
-    /// Applies a change of the cluster, in one transaction.
-    ///
-    /// # Errors
-    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept: [`Self::repair`], or the next change, brings it
-    /// to the kernel.
-    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
-        let Plan { mut transaction, gone, come, .. } = self.planner.apply(change);
-        // What the kernel has not got yet counts as a change that may forbid something.
-        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) | self.behind;
-        if judges_again {
-            self.options.epoch += 1;
-            transaction.changes.extend(self.planner.set_epoch(self.options.epoch).changes);
-        }
-        let changes = transaction.changes.len();
-        if self.behind || self.keeper.current().is_none() {
-            self.behind = true;
-            self.keeper.set(self.planner.program().table.clone())?;
-        } else if changes > 0 {
-            self.behind = true;
-            self.keeper.apply(&transaction)?;
-        }
-        self.behind = false;
-        Ok(Updated { changes, judges_again })
+    /// As [`Node::is_unsure`].
+    #[must_use]
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
-    /// Reads the table back and puts right what somebody else has changed, or what an error left undone. Says whether there
-    /// was something to put right.
+    /// As [`Node::port`].
+    pub fn port(&self) -> u32 {
+        self.keeper.port()
+    }
+
+    /// Applies one change of the cluster, in one step for every packet.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept all the same: the next one, or [`Self::repair`],
+    /// brings it to the kernel.
+    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
+        let Plan { transaction, gone, come, .. } = self.planner.apply(change);
+        let unsure = std::mem::replace(&mut self.unsure, true);
+        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) || unsure;
+        if unsure || self.keeper.current().is_none() {
+            self.keeper.set(self.planner.program().table.clone())?;
+        } else if !transaction.is_empty() {
+            self.keeper.apply(&transaction)?;
+        }
+        if judges_again {
+            self.judge_again()?;
+        }
+        self.unsure = false;
+        Ok(Updated { changes: transaction.changes.len(), judges_again })
+    }
+
+    /// As [`Node::repair`].
     ///
     /// # Errors
     /// Those of [`Keeper::repair`] and [`Keeper::set`].
     pub fn repair(&mut self) -> Result<bool, Error> {
-        if self.behind {
-            self.keeper.set(self.planner.program().table.clone())?;
-            self.behind = false;
-            return Ok(true);
+        if !self.unsure {
+            let result = self.keeper.repair();
+            self.unsure = !matches!(result, Ok(false));
+            result?;
         }
-        self.keeper.repair()
+        if !self.unsure {
+            return Ok(false);
+        }
+        self.keeper.set(self.planner.program().table.clone())?;
+        self.judge_again()?;
+        Ok(true)
+    }
+
+    /// Lets the epoch go on, after the program of the one before is in effect (see [`Node`]).
+    fn judge_again(&mut self) -> Result<(), Error> {
+        self.unsure = true;
+        // Even if it fails: the kernel may take it, and mark connections.
+        self.options.epoch += 1;
+        let transaction = self.planner.set_epoch(self.options.epoch);
+        self.keeper.apply(&transaction)?;
+        self.unsure = false;
+        Ok(())
     }
 
     /// As [`Node::remove`].
@@ -184,21 +267,11 @@ impl<W: Wire> LiveNode<W> {
     }
 }
 
-/// Goes on where an earlier process ended: connections that it let pass are judged again.
-fn take_over<W: Wire>(keeper: &mut Keeper<W>, options: &mut Options) -> Result<(), Error> {
-    if let Some(left) = keeper.adopt()?
-        && let Some(epoch) = epoch_of(&left, options)
-    {
-        options.epoch = epoch + 1;
-    }
-    Ok(())
-}
-
 /// The epoch with which a program marks what it allows: nothing if it is none of ours, or for another mask.
 fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     let statements = table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
     let marks = statements.filter_map(|statement| match statement {
-        Statement::SetMark { mask, value } if *mask == options.mark_mask && *value != options.dead_mark() => {
+        Statement::SetMark { mask, value } if *mask == options.mark_mask => {
             Some(value >> mask.trailing_zeros().min(u32::BITS - 1))
         }
         _ => None,

@@ -53,12 +53,17 @@ fn range_value(range: IpRange) -> Option<Value> {
 pub(super) fn address_set(family: Family, addresses: impl IntoIterator<Item = IpAddr>) -> Set {
     let elements: BTreeSet<Element> =
         addresses.into_iter().map(|address| vec![address_value(address)]).collect();
-    Set { key: vec![key_type(family)], interval: false, elements }
+    Set { key: vec![key_type(family)], interval: false, size: None, elements }
 }
 
 fn network_set(family: Family, networks: &IpSet) -> Set {
     let elements = networks.ranges().filter_map(range_value).map(|value| vec![value]).collect();
-    Set { key: vec![key_type(family)], interval: true, elements }
+    Set { key: vec![key_type(family)], interval: true, size: None, elements }
+}
+
+/// The name of the set of pairs of a pod's address with itself.
+pub(super) fn hairpin(family: Family) -> Name {
+    format!("hairpin{}", digit(family)).into()
 }
 
 /// The name of a dispatch map: what it is for, the direction, the family, and whether it is for replies.
@@ -213,7 +218,7 @@ pub(super) fn listed_set(chain: &str, target: &Target) -> Name {
 }
 
 pub(super) fn empty_dispatch(family: Family) -> Map {
-    Map { key: vec![key_type(family)], interval: false, elements: BTreeMap::new() }
+    Map { key: vec![key_type(family)], interval: false, size: None, elements: BTreeMap::new() }
 }
 
 /// The policies of a group, as many as a comment holds.

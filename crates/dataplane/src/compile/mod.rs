@@ -93,8 +93,6 @@ pub struct Program {
     pub mark_mask: u32,
     /// Their value for a connection that this version allowed.
     pub epoch_mark: u32,
-    /// Their value for a connection that was cut.
-    pub dead_mark: u32,
 }
 
 impl Program {
@@ -106,7 +104,6 @@ impl Program {
             notes: Vec::new(),
             mark_mask: options.mark_mask,
             epoch_mark: options.epoch_mark(),
-            dead_mark: options.dead_mark(),
         }
     }
 
@@ -132,7 +129,7 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
     let view =
         View { strict_own_node: options.strict_own_node, allow_reasons: options.log_allowed.is_some() };
     let enforcement = compiled.enforcement(node, &options.own_addresses, view);
-    let mut verdicts = Verdicts::new(options);
+    let mut verdicts = Verdicts::new(options, enforcement.families());
     let mut entries = Entries::default();
     add(&enforcement, Purpose::Enforce, &mut entries, &mut verdicts, |_| true);
     let mut audits = false;
@@ -150,7 +147,6 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
         notes: notes.into_iter().collect(),
         mark_mask: options.mark_mask,
         epoch_mark: options.epoch_mark(),
-        dead_mark: options.dead_mark(),
     }
 }
 

@@ -42,8 +42,8 @@ pub struct Options {
     pub queue_threshold: u16,
     /// The bits of the connection's mark that are ours: neighbouring, at least two.
     pub mark_mask: u32,
-    /// The number of the policies' version, from 1. A connection that an earlier version allowed is judged again. All ones
-    /// means a connection that is cut, and 0 one that was never judged; both are skipped (see [`Self::epoch_mark`]).
+    /// The number of the policies' version, from 1. A connection that an earlier version allowed is judged again. 0 is
+    /// skipped (see [`Self::epoch_mark`]): it means a connection that was never allowed, or was cut.
     pub epoch: u32,
     /// Whether NetworkPolicy applies to traffic between a pod and its own node too, which upstream exempts.
     pub strict_own_node: bool,
@@ -74,19 +74,13 @@ impl Options {
     /// How many epochs the mask can tell apart: after so many, they repeat.
     #[must_use]
     pub fn epochs(&self) -> u32 {
-        (self.mark_mask >> self.shift()).saturating_sub(1).max(1)
+        (self.mark_mask >> self.shift()).max(1)
     }
 
     /// The mark, under the mask, of a connection that this version has allowed.
     #[must_use]
     pub fn epoch_mark(&self) -> u32 {
         (self.epoch.saturating_sub(1) % self.epochs() + 1) << self.shift()
-    }
-
-    /// The mark, under the mask, of a connection that was cut.
-    #[must_use]
-    pub fn dead_mark(&self) -> u32 {
-        self.mark_mask
     }
 
     fn shift(&self) -> u32 {
@@ -100,23 +94,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn epochs_are_never_the_marks_that_mean_something_else() {
+    fn epochs_are_never_the_mark_of_what_was_not_allowed() {
         let mut options = Options { mark_mask: 0x0000_0c00, ..Options::default() };
-        assert_eq!(options.epochs(), 2);
+        assert_eq!(options.epochs(), 3);
         let marks: Vec<u32> = (0..6)
             .map(|epoch| {
                 options.epoch = epoch;
                 options.epoch_mark()
             })
             .collect();
-        assert_eq!(marks, [0x400, 0x400, 0x800, 0x400, 0x800, 0x400]);
+        assert_eq!(marks, [0x400, 0x400, 0x800, 0xc00, 0x400, 0x800]);
         let usual = Options::default();
-        assert_eq!(
-            (usual.epochs(), usual.epoch_mark(), usual.dead_mark()),
-            (0xfffe, 0x0001_0000, 0xffff_0000)
-        );
-        let last = Options { epoch: 0xfffe, ..usual.clone() };
-        let wrapped = Options { epoch: 0xffff, ..usual };
-        assert_eq!((last.epoch_mark(), wrapped.epoch_mark()), (0xfffe_0000, 0x0001_0000));
+        assert_eq!((usual.epochs(), usual.epoch_mark()), (0xffff, 0x0001_0000));
+        let last = Options { epoch: 0xffff, ..usual.clone() };
+        let wrapped = Options { epoch: 0x1_0000, ..usual };
+        assert_eq!((last.epoch_mark(), wrapped.epoch_mark()), (0xffff_0000, 0x0001_0000));
     }
 }

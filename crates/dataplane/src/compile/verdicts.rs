@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{
+    address::Family,
     network_policy::PolicyMeta,
     verdict::{Condition, Direction, Missing, Outcome, Reason, RuleRef},
 };
@@ -12,10 +13,12 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Note,
+    entry::hairpin,
     names::hash,
     options::{Options, Rate, Refusal},
 };
 use crate::{
+    interpret::TCP,
     nft::{Chain, Field, LogTo, Name, Reject, Rule, Statement, Value, Verdict},
     prefix::{Logged, RuleId, prefix},
 };
@@ -41,10 +44,6 @@ pub struct Logs {
 
 /// The chain that every denied packet ends in.
 pub(super) const REFUSE: &str = "refuse";
-/// The chain that ends connections.
-pub(super) const KILL: &str = "kill";
-/// The chain that packets of ended connections come to.
-pub(super) const KILLED: &str = "killed";
 
 /// What compiled rules are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +57,7 @@ pub(super) enum Purpose {
 /// The verdicts given so far.
 pub(super) struct Verdicts<'a> {
     options: &'a Options,
+    families: &'a [Family],
     known: FxHashMap<(Purpose, Direction, Decision), Verdict>,
     taken: BTreeMap<RuleId, String>,
     pub(super) rules: BTreeMap<RuleId, Logs>,
@@ -82,9 +82,10 @@ pub(super) fn is(field: Field, value: Value) -> Statement {
 }
 
 impl<'a> Verdicts<'a> {
-    pub(super) fn new(options: &'a Options) -> Self {
+    pub(super) fn new(options: &'a Options, families: &'a [Family]) -> Self {
         let mut verdicts = Self {
             options,
+            families,
             known: FxHashMap::default(),
             taken: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -95,31 +96,21 @@ impl<'a> Verdicts<'a> {
         verdicts
     }
 
-    /// The chains in which packets end. A connection that was allowed once, or whose first packets were not seen here, is
-    /// marked as cut, so that neither side goes on.
+    /// The chain in which packets end. The connection loses its mark: it counts as one that was never allowed, so that no
+    /// later version takes the mark for its own, and passes again as soon as the policies say so. Each end of a connection
+    /// over TCP is told by a reset when it sends something.
     fn endings(&mut self) {
         let Options { mark_mask: mask, refusal, .. } = *self.options;
-        let tcp = || is(Field::Protocol, Value::Protocol(6));
-        let mut refuse = vec![
-            rule(vec![Statement::Reply(true), goto(KILL)]),
-            rule(vec![Statement::Mark { mask, value: 0, negated: true }, goto(KILL)]),
-        ];
+        let mut rules = vec![rule(vec![Statement::SetMark { mask, value: 0 }])];
         match refusal {
             Refusal::Reject => {
-                refuse.push(rule(vec![tcp(), Statement::Reject(Reject::TcpReset)]));
-                refuse.push(rule(vec![Statement::Reject(Reject::AdminProhibited)]));
+                let tcp = is(Field::Protocol, Value::Protocol(TCP));
+                rules.push(rule(vec![tcp, Statement::Reject(Reject::TcpReset)]));
+                rules.push(rule(vec![Statement::Reject(Reject::AdminProhibited)]));
             }
-            Refusal::Drop => refuse.push(rule(vec![go(Verdict::Drop)])),
+            Refusal::Drop => rules.push(rule(vec![go(Verdict::Drop)])),
         }
-        let kill = vec![
-            rule(vec![Statement::SetMark { mask, value: self.options.dead_mark() }]),
-            rule(vec![goto(KILLED)]),
-        ];
-        let killed =
-            vec![rule(vec![tcp(), Statement::Reject(Reject::TcpReset)]), rule(vec![go(Verdict::Drop)])];
-        for (name, rules) in [(REFUSE, refuse), (KILL, kill), (KILLED, killed)] {
-            self.chains.insert(name.into(), Chain { hook: None, rules });
-        }
+        self.chains.insert(REFUSE.into(), Chain { hook: None, rules });
     }
 
     /// What to do with a packet. Returns let it pass.
@@ -207,7 +198,17 @@ impl<'a> Verdicts<'a> {
     fn deny(&self, id: RuleId, logs: &Logs) -> Chain {
         let log = self.options.log_denied.map(|rate| self.log(id, logs, rate));
         let refuse = rule(vec![Statement::Counter, goto(REFUSE)]);
-        Chain { hook: None, rules: log.into_iter().chain([refuse]).collect() }
+        Chain { hook: None, rules: self.own().chain(log).chain([refuse]).collect() }
+    }
+
+    /// Lets what a pod sends to itself pass, which no policy applies to. It is looked for where something else would happen
+    /// to it, because looking it up costs more than all other tests that a packet meets which is allowed anyway.
+    fn own(&self) -> impl Iterator<Item = Rule> {
+        self.families.iter().map(|family| {
+            let fields = vec![Field::Source(*family), Field::Destination(*family)];
+            let own = Statement::In { fields, set: hairpin(*family), negated: false };
+            rule(vec![own, go(Verdict::Return)])
+        })
     }
 
     /// Logs the first packet of a connection, and lets it pass.
@@ -216,14 +217,16 @@ impl<'a> Verdicts<'a> {
         let mut rules = vec![
             rule(vec![Statement::Reply(true), go(Verdict::Return)]),
             rule(vec![Statement::Mark { mask, value: 0, negated: true }, go(Verdict::Return)]),
-            rule(vec![Statement::Counter]),
         ];
+        rules.extend(self.own());
+        rules.push(rule(vec![Statement::Counter]));
         rules.extend(self.options.log_allowed.map(|rate| self.log(id, logs, rate)));
         Chain { hook: None, rules }
     }
 
     fn audit(&self, id: RuleId, logs: &Logs) -> Chain {
-        let mut rules = vec![rule(vec![Statement::Counter])];
+        let mut rules: Vec<Rule> = self.own().collect();
+        rules.push(rule(vec![Statement::Counter]));
         let rate = self.options.log_denied.unwrap_or(Rate { rate: 100, burst: 200 });
         rules.push(self.log(id, logs, rate));
         Chain { hook: None, rules }

@@ -13,4 +13,5 @@ pub mod table;
 pub use chain::{Chain, Field, Hook, HookPoint, LogTo, Random, Reject, Rule, Statement, Verdict};
 pub use check::{TooLarge, check};
 pub use set::{Element, KeyType, Map, Set, Value};
+pub(crate) use table::kept_size;
 pub use table::{Limits, Name, Table};

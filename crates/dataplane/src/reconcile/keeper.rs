@@ -120,13 +120,19 @@ impl<W: Wire> Keeper<W> {
     }
 
     /// Applies a transaction that the caller made for [`Self::current`]: for small changes to large programs, which need
-    /// not be compared as a whole.
+    /// not be compared as a whole. A set that gets more elements than it has room for is made anew with more room.
     ///
     /// # Errors
     /// As [`Self::set`], and [`Error::Unknown`]; the result is not checked for limits beforehand, the kernel does that.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<(), Error> {
         if self.current().is_none() {
             return Err(Error::Unknown);
+        }
+        if self.current().is_some_and(|current| transaction.overfills(current)) {
+            let Some(mut wanted) = self.current().cloned() else { return Err(Error::Unknown) };
+            transaction.apply_to(&mut wanted);
+            wanted.grow_sizes();
+            return self.set(wanted);
         }
         match self.push(transaction, None) {
             Ok(()) => {
@@ -253,14 +259,18 @@ impl<W: Wire> Keeper<W> {
         Err(last)
     }
 
-    /// Applies a transaction: whole if it fits, else prepared in parts and switched over whole.
+    /// Applies a transaction: whole if it fits and no set comes or goes, else prepared, switched over whole, and cleaned up.
+    ///
+    /// A set that is made is empty to packets for some microseconds after the rules of its transaction are in effect, if it is
+    /// one of ranges; and a packet under way in a rule that goes finds the sets of that rule's transaction empty. So sets
+    /// are filled before anything leads to them, and go when nothing does any more.
     fn push(&mut self, transaction: &Transaction, generation: Option<u32>) -> Result<(), Error> {
         let flags = self.flags();
         let encoded = Encoded::new(transaction, flags);
-        if self.nft.fits(&encoded).is_ok() {
+        let stages = stages(transaction);
+        if !stages.changes_sets() && self.nft.fits(&encoded).is_ok() {
             return self.nft.commit_encoded(transaction, &encoded, generation);
         }
-        let stages = stages(transaction);
         let switch = Encoded::new(&stages.switch, flags);
         self.nft.fits(&switch)?;
         let before = std::mem::replace(&mut self.known, Known::Nothing);

@@ -18,6 +18,7 @@ mod endings;
 mod namespace;
 mod reader;
 mod semantics;
+mod switch;
 
 use std::os::fd::AsRawFd as _;
 
@@ -29,7 +30,7 @@ use nix::sys::socket::{
 fn main() {
     let arguments = Arguments::from_args();
     let able = namespace::enter();
-    let tests = reader::TESTS.iter().chain(semantics::TESTS).chain(endings::TESTS);
+    let tests = reader::TESTS.iter().chain(semantics::TESTS).chain(endings::TESTS).chain(switch::TESTS);
     let trials = tests.map(|(name, test)| namespace::trial(name, *test, &able)).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

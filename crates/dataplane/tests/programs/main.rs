@@ -5,5 +5,7 @@
 mod agreement;
 mod audit;
 mod clusters;
+mod epochs;
 mod planner;
+mod refusals;
 mod stability;

@@ -63,7 +63,8 @@ impl RouteSocket {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Carries out requests in order. All of a batch are tried even if one fails; the first failure is the error.
+    /// Carries out requests in order. All of a batch are tried even if one fails; the first failure is the error. To remove a
+    /// link or a route that is not there is none.
     ///
     /// # Errors
     /// The first request that the kernel refused, with its answer.
@@ -109,9 +110,13 @@ impl RouteSocket {
                 answered += 1;
                 let at =
                     usize::try_from(answer.header.sequence_number.wrapping_sub(first)).unwrap_or(usize::MAX);
-                if error.code.is_some() && failed.is_none() {
+                let io = error.to_io();
+                // What is to go and has gone by itself is as it should be: somebody in a pod deleted its link, say.
+                let gone = matches!(batch.get(at), Some(Request::RemoveLink(_) | Request::RemoveRoute(..)))
+                    && matches!(io.raw_os_error(), Some(nix::libc::ENODEV | nix::libc::ESRCH));
+                if error.code.is_some() && failed.is_none() && !gone {
                     let doing = batch.get(at).map_or_else(|| "change the network".to_owned(), Request::doing);
-                    failed = Some(LinkError::new(&doing, error.to_io()));
+                    failed = Some(LinkError::new(&doing, io));
                 }
             }
         }

@@ -15,6 +15,7 @@ use std::{
 use ringfence_dataplane::{
     compile::{self, Note, Program, Rate},
     features::Features,
+    netlink::Watch,
     nflog::{Parties, Reader, Settings},
     node::Node,
     prefix::RuleId,
@@ -29,7 +30,10 @@ use ringfence_model::{
     verdict::Reason,
 };
 
-use super::{RunError, Running};
+use super::{
+    RunError, Running,
+    guard::{self, Guard, Shared, Watched},
+};
 use crate::{namespace::Namespace, probe::Probe, trial::Denial};
 
 /// How often a log is looked at when nothing comes.
@@ -42,14 +46,15 @@ const AT_ONCE: usize = 64;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// As often as packets are refused.
-const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
+pub const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
 
 /// Somebody who is told of every record as it comes.
 pub type OnRecord = Arc<dyn Fn(&Text, &FlowRecord) + Send + Sync>;
 
 /// A node's program and its log.
 pub(super) struct Enforced {
-    node: Node,
+    name: Text,
+    node: Shared,
     log: Log,
 }
 
@@ -156,8 +161,8 @@ fn now() -> Duration {
 
 impl Enforced {
     /// What a person should know about the node's program.
-    pub(super) fn notes(&self) -> impl Iterator<Item = &Note> {
-        self.node.program().notes.iter()
+    pub(super) fn notes(&self) -> Vec<Note> {
+        guard::locked(&self.node).program().notes.clone()
     }
 }
 
@@ -170,30 +175,40 @@ impl Running {
         };
         let parties = || Parties::new(self.lab.cluster());
         if self.enforced.is_empty() {
-            let mut enforced = Vec::new();
+            let (mut enforced, mut watched) = (Vec::new(), Vec::new());
             let mut ownership = None;
             for (place, namespace) in self.lab.nodes() {
                 let ownership = match ownership {
                     Some(known) => known,
-                    None => *ownership.insert(ownership_in(namespace, &place.name)?),
+                    None => {
+                        let can = ownership_in(namespace, &place.name)?;
+                        *ownership.insert(self.settings.ownership.unwrap_or(can))
+                    }
                 };
                 let settings = self.log_settings();
                 let log = Log::start(namespace, &place.name, &settings, self.settings.on_record.clone())?;
                 let options = self.program();
+                let table = options.table.clone();
+                let watch =
+                    namespace.run(Watch::open)?.map_err(|error| RunError::Watch(error.to_string()))?;
                 let keeper = namespace
                     .run(|| Keeper::open(options.table.as_str(), ownership))?
                     .map_err(refused(&place.name))?;
                 let node = Node::start(keeper, &self.compiled, self.audited.as_ref(), &place.name, options)
                     .map_err(refused(&place.name))?;
                 log.know(node.program(), parties());
-                enforced.push(Enforced { node, log });
+                let node = Arc::new(Mutex::new(node));
+                watched.push(Watched { watch, node: Arc::clone(&node), table });
+                enforced.push(Enforced { name: place.name.clone(), node, log });
             }
             self.enforced = enforced;
+            let guard = Guard::start(watched).map_err(|error| RunError::Watch(error.desc().to_owned()))?;
+            self.guard = Some(guard);
             return Ok(());
         }
-        for Enforced { node, log } in &mut self.enforced {
-            let name = node.name().clone();
-            node.update(&self.compiled, self.audited.as_ref()).map_err(refused(&name))?;
+        for Enforced { name, node, log } in &self.enforced {
+            let mut node = guard::locked(node);
+            node.update(&self.compiled, self.audited.as_ref()).map_err(refused(name))?;
             log.know(node.program(), Parties::new(self.lab.cluster()));
         }
         Ok(())
@@ -221,7 +236,7 @@ impl Running {
         for node in &self.enforced {
             lost += node.log.read.lost.load(Ordering::Relaxed);
             for record in locked(&node.log.read.records).drain(..) {
-                denials.add(node.node.name(), &record);
+                denials.add(&node.name, &record);
             }
         }
         (denials, lost)
@@ -253,6 +268,7 @@ fn denial(node: &Text, record: &FlowRecord) -> Denial {
         node: node.clone(),
         direction: record.direction,
         rule: words,
+        reasons: record.reasons.clone(),
         origin: rule.map_or_else(
             || policies.first().map_or(Origin::NONE, |policy| policy.origin),
             |rule| rule.origin,

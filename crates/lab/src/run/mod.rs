@@ -2,16 +2,18 @@
 //! for each trial what the kernel did with them and why.
 
 mod enforce;
+mod guard;
+mod live;
 mod packets;
 mod seats;
 pub mod words;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
-use ringfence_dataplane::{compile, netlink};
+use ringfence_dataplane::{compile, netlink, reconcile::Ownership};
 use ringfence_model::{cluster::Cluster, flow::Flow, port::Protocol, verdict::Verdict};
 use ringfence_policy::{Compiled, Judge, compiled::View};
 use thiserror::Error;
@@ -26,7 +28,9 @@ use crate::{
     trial::{Outcomes, Ports, Scope, Trial, trials},
 };
 use enforce::Enforced;
-pub use enforce::OnRecord;
+pub use enforce::{EVERYTHING, OnRecord};
+use guard::Guard;
+pub use live::Pace;
 use seats::Seats;
 
 /// Ports that are tried outside, beside those that policies name.
@@ -41,6 +45,8 @@ pub struct Settings {
     pub program: compile::Options,
     /// How packets are sent.
     pub probes: probe::Options,
+    /// Whose the nodes' tables are; by default the lab's alone where the kernel can do that.
+    pub ownership: Option<Ownership>,
     /// Who is told of every record of the nodes' logs.
     pub on_record: Option<OnRecord>,
 }
@@ -66,6 +72,12 @@ pub enum RunError {
     /// The kernel lacks what every program needs.
     #[error("this kernel cannot enforce policies: {0}")]
     Kernel(String),
+    /// A connection is asked for between ends that have no packets: why.
+    #[error("no packet can be sent: {0}")]
+    NoPackets(String),
+    /// Nobody can watch over the programs.
+    #[error("changes of the nodes' rulesets by others cannot be watched: {0}")]
+    Watch(String),
     /// A node's log cannot be read.
     #[error("the log of node `{node}` cannot be read: {cause}")]
     Log {
@@ -123,9 +135,13 @@ pub struct Running {
     lab: Lab,
     listeners: Listeners,
     listening: BTreeSet<(u64, Protocol, u16)>,
+    /// The numbers that the listeners of each namespace answer with. A pod's place in the list changes with other pods.
+    numbers: BTreeMap<u64, u32>,
+    next_number: u32,
     answers_dns: bool,
     prober: Prober,
     enforced: Vec<Enforced>,
+    guard: Option<Guard>,
     ready: Duration,
 }
 
@@ -155,7 +171,10 @@ impl Running {
             listeners,
             answers_dns: false,
             listening: BTreeSet::new(),
+            numbers: BTreeMap::new(),
+            next_number: 0,
             enforced: Vec::new(),
+            guard: None,
             ready: Duration::ZERO,
         };
         running.listen(&Ports::of(running.lab.cluster()), &running.outside_ports())?;
@@ -222,7 +241,7 @@ impl Running {
         let changed = self.lab.update(topology)?;
         self.compiled = Compiled::new(self.lab.cluster().clone());
         self.audited = audited(self.lab.cluster());
-        self.forget_closed();
+        self.forget_closed()?;
         self.listen(&Ports::of(self.lab.cluster()), &self.outside_ports())?;
         if self.answers_dns {
             self.answer_dns()?;
@@ -271,11 +290,17 @@ impl Running {
         })
     }
 
+    /// How often a node's program was put right because somebody else had changed it.
+    #[must_use]
+    pub fn repairs(&self) -> u64 {
+        self.guard.as_ref().map_or(0, Guard::repairs)
+    }
+
     /// What is closed for want of a proxy or a fact, in words, sorted.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let notes = self.enforced.iter().flat_map(Enforced::notes);
-        let words: BTreeSet<String> = notes.map(words::note).collect();
+        let words: BTreeSet<String> =
+            self.enforced.iter().flat_map(Enforced::notes).map(|note| words::note(&note)).collect();
         words.into_iter().collect()
     }
 
@@ -286,9 +311,5 @@ impl Running {
 
 /// The cluster with its audit policies enforced, if it has any.
 fn audited(cluster: &Cluster) -> Option<Compiled> {
-    let network = cluster.network_policies.iter().map(|policy| &policy.meta);
-    let tiers = cluster.tier_policies.iter().map(|policy| &policy.meta);
-    let cilium = cluster.cilium_policies.iter().map(|policy| &policy.meta);
-    let any = network.chain(tiers).chain(cilium).any(|policy| policy.audit);
-    any.then(|| Compiled::with_audit(cluster.clone()))
+    cluster.has_audit_policies().then(|| Compiled::with_audit(cluster.clone()))
 }

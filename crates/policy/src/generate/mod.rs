@@ -5,6 +5,7 @@
 //! cluster on every machine.
 
 mod agree;
+mod churn;
 mod cilium;
 mod dice;
 mod flow;
@@ -19,6 +20,7 @@ mod workloads;
 mod yaml;
 
 pub use agree::{Make, compare, describe, flows, less_sure, same};
+pub use churn::Churn;
 pub use dice::{Rng, rng};
 pub use flow::flow;
 pub use manifests::{case, manifests};

@@ -167,7 +167,12 @@ impl Planner {
         self.sides.get(1).map(|side| &side.compiled)
     }
 
-    /// Applies a change.
+    /// Keeps the sizes of the sets of a table that is to be changed into this one, as long as they do.
+    pub(crate) fn keep_sizes(&mut self, of: &Table) {
+        self.program.table.keep_sizes(of);
+    }
+
+    /// Applies a change. Sets keep their sizes as [`Table::keep_sizes`] says.
     pub fn apply(&mut self, change: Change) -> Plan {
         let pod = match &change {
             Change::Pod(pod, ..) => Some((pod.namespace.clone(), pod.name.clone())),
@@ -256,6 +261,7 @@ impl Planner {
     fn anew(&mut self, before: Option<&Standing>, after: Option<&Standing>) -> Plan {
         let old = std::mem::replace(&mut self.program, Program::empty(&self.options));
         self.make();
+        self.program.table.keep_sizes(&old.table);
         let transaction = diff(&old.table, &self.program.table);
         Plan { transaction, gone: addresses(before), come: addresses(after), anew: true }
     }
@@ -271,7 +277,10 @@ impl Planner {
             todo.made.extend(groups.into_iter().map(|(key, subjects)| (key, (subjects, None))));
         }
         self.parts = match self.carry_out(&mut parts, &mut journal, todo) {
-            Ok(()) => Some(parts),
+            Ok(()) => {
+                self.program.table.set_sizes();
+                Some(parts)
+            }
             Err(Collision) => {
                 if let Some(enforced) = self.sides.first() {
                     let audited = self.sides.get(1).map(|side| &side.compiled);
@@ -352,7 +361,7 @@ impl Planner {
             ..Entries::default()
         };
         let frame = Frame { options: &self.options, families: &families, audits };
-        let endings = super::verdicts::Verdicts::new(&self.options).chains;
+        let endings = super::verdicts::Verdicts::new(&self.options, &families).chains;
         let new = frame.table(entries, endings);
         let old = parts.frame.replace(new.clone()).unwrap_or_else(|| Table::new(new.name.clone()));
         let table = &mut self.program.table;
@@ -387,8 +396,10 @@ impl Planner {
     }
 }
 
+/// The addresses that are a pod's own.
 fn addresses(standing: Option<&Standing>) -> Vec<IpAddr> {
-    standing.map_or_else(Vec::new, |standing| standing.pod().addresses.clone())
+    let pod = standing.map(Standing::pod).filter(|pod| !pod.host_network);
+    pod.map_or_else(Vec::new, |pod| pod.addresses.clone())
 }
 
 /// The keys of the groups that a pod belongs to.

@@ -14,7 +14,7 @@ use super::{
     group::{Group, Piece},
 };
 use crate::{
-    nft::{Chain, Element, Map, Name, Set, Table},
+    nft::{Chain, Element, Map, Name, Set, Table, kept_size},
     reconcile::{Change, Member, SetShape, Transaction, diff},
 };
 
@@ -127,9 +127,46 @@ impl Journal {
         }
     }
 
+    /// Gives what is touched the size that it ought to have. Says whether something that stays has another size than before:
+    /// whatever leads to it changes too.
+    fn resize(&self, table: &mut Table) -> bool {
+        let mut resized = false;
+        let listed = self.elements.keys().map(|(name, _)| name);
+        for name in self.sets.keys().chain(listed) {
+            let Some(set) = table.sets.get_mut(name) else { continue };
+            let before = match self.sets.get(name) {
+                Some(before) => before.as_ref().and_then(|before| before.size),
+                None => set.size,
+            };
+            set.size = kept_size(set.interval, set.elements.len(), before);
+            resized |= before.is_some() && before != set.size;
+        }
+        for (name, before) in &self.maps {
+            let Some(map) = table.maps.get_mut(name) else { continue };
+            let before = before.as_ref().and_then(|before| before.size);
+            map.size = kept_size(map.interval, map.elements.len(), before);
+            resized |= before.is_some() && before != map.size;
+        }
+        resized
+    }
+
     /// What the changes are, in an order that the kernel takes.
     pub(super) fn transaction(self, table: &mut Table) -> Transaction {
+        let sizes = self.elements.keys().filter_map(|(name, _)| Some((name.clone(), table.sets.get(name)?.size)));
+        let sizes: BTreeMap<Name, Option<u32>> = sizes.collect();
+        if self.resize(table) {
+            // Rare, as sizes double: the whole tables are compared.
+            let mut old = table.clone();
+            for (name, size) in sizes {
+                if let Some(set) = old.sets.get_mut(&name) {
+                    set.size = size;
+                }
+            }
+            self.undo(&mut old);
+            return diff(&old, table);
+        }
         let mut changes: Vec<Change> = Vec::new();
+        let size = |name: &Name| sizes.get(name).copied().flatten();
         for comes in [false, true] {
             let mut open: Option<(&Name, SetShape, Vec<Member>)> = None;
             let mut close = |open: &mut Option<(&Name, SetShape, Vec<Member>)>| {
@@ -145,7 +182,7 @@ impl Journal {
                     _ => {
                         close(&mut open);
                         let key = vec![key_type(Family::of(*address))];
-                        let shape = SetShape { name: name.clone(), key, interval: false, map: false };
+                        let shape = SetShape { name: name.clone(), key, interval: false, size: size(name), map: false };
                         open = Some((name, shape, vec![member]));
                     }
                 }
@@ -218,14 +255,14 @@ impl Pool {
         for (name, set) in piece.entries.sets.into_iter().chain(classes.sets) {
             if take(&mut self.sets, name.clone()) {
                 journal.set(table, &name, Some(set));
-            } else if table.sets.get(&name) != Some(&set) {
+            } else if table.sets.get(&name).is_none_or(|known| known.elements != set.elements) {
                 return Err(Collision);
             }
         }
         for (name, map) in classes.maps {
             if take(&mut self.maps, name.clone()) {
                 journal.map(table, &name, Some(map));
-            } else if table.maps.get(&name) != Some(&map) {
+            } else if table.maps.get(&name).is_none_or(|known| known.elements != map.elements) {
                 return Err(Collision);
             }
         }

@@ -1,0 +1,119 @@
+//! Packets at the moment of a change. In: programs that all let them pass, one after the other while packets come. Out: whether every
+//! packet passed.
+
+use std::{
+    net::{Ipv4Addr, UdpSocket},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ringfence_dataplane::{
+    nft::{Chain, Field, Hook, HookPoint, KeyType, Map, Name, Rule, Set, Statement, Table, Value, Verdict},
+    reconcile::{Keeper, Ownership},
+};
+use ringfence_model::address::Family;
+
+use crate::loopback_up;
+
+pub(crate) const TESTS: &[(&str, fn())] = &[("nothing_is_lost_at_a_switch", nothing_is_lost)];
+
+/// How long programs are changed.
+const LASTING: Duration = Duration::from_millis(1500);
+
+/// What in a program is new each time.
+#[derive(Clone, Copy, Debug)]
+enum New {
+    /// A map of protocols and ranges of ports.
+    PortRanges,
+    /// A map of protocols and ports.
+    Ports,
+    /// A set of ranges of addresses.
+    Ranges,
+    /// A set of addresses.
+    Addresses,
+}
+
+/// A program that lets UDP pass by something new, and nothing else.
+fn program(new: New, number: u32, port: u16) -> Table {
+    let mut table = Table::new("switch");
+    let (looked_up, class): (Name, Name) = (format!("new_{number}").into(), format!("c_{number}").into());
+    let rule = |statements| Rule { statements, comment: None };
+    let address = |last: u8| Ipv4Addr::new(127, 0, 0, last);
+    let udp = |ports| vec![Value::Protocol(17), ports];
+    let accept = Statement::Verdict(Verdict::Accept);
+    let allowed = match new {
+        New::PortRanges | New::Ports => {
+            let interval = matches!(new, New::PortRanges);
+            let elements = if interval {
+                [
+                    (udp(Value::PortRange(1, 99)), Verdict::Drop),
+                    (udp(Value::PortRange(100, u16::MAX)), Verdict::Accept),
+                ]
+                .into()
+            } else {
+                [(udp(Value::Port(1)), Verdict::Drop), (udp(Value::Port(port)), Verdict::Accept)].into()
+            };
+            let key = vec![KeyType::Protocol, KeyType::Port];
+            table.maps.insert(looked_up.clone(), Map { key, interval, size: None, elements });
+            vec![Statement::VerdictMap {
+                fields: vec![Field::Protocol, Field::DestinationPort],
+                map: looked_up,
+            }]
+        }
+        New::Ranges | New::Addresses => {
+            let interval = matches!(new, New::Ranges);
+            let elements = if interval {
+                [vec![Value::Ipv4Range(address(0), address(250))]].into()
+            } else {
+                (1..200).map(|last| vec![Value::Ipv4(address(last))]).collect()
+            };
+            table.sets.insert(looked_up.clone(), Set { key: vec![KeyType::Ipv4], interval, size: None, elements });
+            let fields = vec![Field::Source(Family::V4)];
+            vec![Statement::In { fields, set: looked_up, negated: false }, accept]
+        }
+    };
+    let drop = rule(vec![Statement::Verdict(Verdict::Drop)]);
+    table.chains.insert(class.clone(), Chain { hook: None, rules: vec![rule(allowed), drop] });
+    let hook = Some(Hook { point: HookPoint::Input, nat: false, priority: 0 });
+    let rules = vec![rule(vec![Statement::Verdict(Verdict::Goto(class))])];
+    table.chains.insert("input".into(), Chain { hook, rules });
+    table
+}
+
+fn nothing_is_lost() {
+    loopback_up();
+    let mut keeper = Keeper::open("switch", Ownership::Shared).unwrap();
+    let mut lost = Vec::new();
+    for new in [New::PortRanges, New::Ports, New::Ranges, New::Addresses] {
+        let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+        inside.set_nonblocking(true).unwrap();
+        let outside = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = inside.local_addr().unwrap();
+        outside.connect(to).unwrap();
+        keeper.set(program(new, 0, to.port())).unwrap();
+        let (stop, mut changes) = (AtomicBool::new(false), 0);
+        let (sent, arrived) = thread::scope(|scope| {
+            let stop = &stop;
+            let sender = scope.spawn(move || {
+                let (mut sent, mut arrived) = (0_u64, 0_u64);
+                // What goes over the loopback is there when sending returns.
+                while !stop.load(Ordering::Relaxed) {
+                    sent += u64::from(outside.send(b"x").is_ok());
+                    arrived += u64::from(inside.recv(&mut [0; 8]).is_ok());
+                }
+                (sent, arrived)
+            });
+            let end = Instant::now() + LASTING;
+            while Instant::now() < end {
+                changes += 1;
+                keeper.set(program(new, changes, to.port())).unwrap();
+            }
+            stop.store(true, Ordering::Relaxed);
+            sender.join().unwrap()
+        });
+        eprintln!("{new:?}: {changes} changes, {sent} packets, {} lost", sent - arrived);
+        lost.push(sent - arrived);
+    }
+    assert_eq!(lost, [0; 4], "packets are lost at changes");
+}
