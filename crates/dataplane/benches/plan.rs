@@ -59,7 +59,10 @@ fn plans(criterion: &mut Criterion) {
         });
         let mut planner = Planner::new(compiled, None, plan::NODE, options);
         let pods = |local: bool| move |pod: &&Pod| (pod.node.as_deref() == Some(plan::NODE)) == local;
-        let known = |pod: &&Pod| *pod.namespace == *"ns-1" || *pod.namespace == *"ns-49";
+        // One that the policies of all namespaces know.
+        let known = |pod: &&Pod| {
+            *pod.namespace == *"ns-49" && pod.labels.get("app").is_some_and(|app| **app == *"app-0")
+        };
         let remote = cluster.pods.iter().filter(pods(false)).find(known).unwrap();
         let local = cluster.pods.iter().find(pods(true)).unwrap();
         let relabelled = |pod: &Pod| {

@@ -71,12 +71,7 @@ impl Addresses {
     }
 
     /// `lost` are addresses that no pod has any more, and `won` those that none had.
-    fn decide(
-        &mut self,
-        transaction: &Transaction,
-        lost: &BTreeSet<IpAddr>,
-        won: &BTreeSet<IpAddr>,
-    ) -> bool {
+    fn decide(&mut self, transaction: &Transaction, lost: &BTreeSet<IpAddr>, won: &BTreeSet<IpAddr>) -> bool {
         let new = |address: &IpAddr| won.contains(address) && !self.past.contains(address);
         let gone = |address: &IpAddr| lost.contains(address);
         let made: BTreeSet<&str> = transaction

@@ -5,6 +5,7 @@
 //! surveyed anew; namespaces, and pods that share addresses, make everything anew.
 
 mod group;
+mod journal;
 mod pool;
 
 use std::{
@@ -30,7 +31,8 @@ use crate::{
     reconcile::{Transaction, diff},
 };
 use group::{Group, Piece};
-use pool::{Collision, Journal, Pool};
+use journal::{Journal, element};
+use pool::{Collision, Pool};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
 
@@ -75,9 +77,12 @@ type Key = (usize, Direction, String, Family);
 struct Parts {
     groups: BTreeMap<Key, Group>,
     pool: Pool,
-    /// The part of the table that depends on no single group.
-    frame: Option<Table>,
+    /// The part of the table that depends on no single group, without elements.
+    frame: Option<(FrameShape, Table)>,
 }
+
+/// What the frame depends on: families, whether there are audits, whether the node itself is judged, the epoch.
+type FrameShape = (Vec<Family>, bool, bool, u32);
 
 /// What is to be done about groups.
 #[derive(Default)]
@@ -355,15 +360,14 @@ impl Planner {
     fn frame_with(&mut self, parts: &mut Parts, journal: &mut Journal, audits: bool) {
         let Some(enforced) = self.sides.first_mut() else { return };
         let families = enforced.look(|seen| seen.families().to_vec());
-        let entries = Entries {
-            subjects: parts.pool.subjects.keys().copied().collect(),
-            judges_node: parts.pool.judges_node(),
-            ..Entries::default()
-        };
-        let frame = Frame { options: &self.options, families: &families, audits };
-        let endings = super::verdicts::Verdicts::new(&self.options, &families).chains;
-        let new = frame.table(entries, endings);
-        let old = parts.frame.replace(new.clone()).unwrap_or_else(|| Table::new(new.name.clone()));
+        let shape = (families, audits, parts.pool.judges_node(), self.options.epoch);
+        if parts.frame.as_ref().is_some_and(|(known, _)| *known == shape) {
+            return;
+        }
+        let entries = Entries { judges_node: shape.2, ..Entries::default() };
+        let frame = Frame { options: &self.options, families: &shape.0, audits };
+        let new = frame.table(entries, super::verdicts::Verdicts::new(&self.options, &shape.0).chains);
+        let old = parts.frame.take().map_or_else(|| Table::new(new.name.clone()), |(_, old)| old);
         let table = &mut self.program.table;
         let names =
             |a: Vec<&Name>, b: Vec<&Name>| a.into_iter().chain(b).cloned().collect::<BTreeSet<Name>>();
@@ -385,6 +389,7 @@ impl Planner {
                 journal.map(table, &name, map.cloned());
             }
         }
+        parts.frame = Some((shape, new));
     }
 
     fn set_notes(&mut self, parts: &Parts) {
@@ -444,7 +449,7 @@ impl Job<'_> {
                 let Some(standing) = standing else { continue };
                 if side.look(|seen| seen.holds(*shared, standing)) {
                     for address in list.iter().filter(|address| Family::of(**address) == *family) {
-                        journal.listing(&mut program.table, name, *address, comes);
+                        journal.listing(&mut program.table, name, element(*address), comes);
                     }
                 }
             }
@@ -468,7 +473,12 @@ impl Job<'_> {
                     Some(listings) => {
                         for listing in listings {
                             if let Some(set) = group.sets.get(listing.behaviour) {
-                                journal.listing(&mut program.table, set, listing.address, listing.comes);
+                                journal.listing(
+                                    &mut program.table,
+                                    set,
+                                    element(listing.address),
+                                    listing.comes,
+                                );
                             }
                         }
                     }

@@ -9,14 +9,12 @@ use ringfence_policy::compiled::Shared;
 use super::{
     super::{
         Note, Program,
-        entry::{address_value, key_type},
+        entry::{address_value, hairpin},
     },
     group::{Group, Piece},
+    journal::{Journal, element},
 };
-use crate::{
-    nft::{Chain, Element, Map, Name, Set, Table, kept_size},
-    reconcile::{Change, Member, SetShape, Transaction, diff},
-};
+use crate::nft::{Element, Name, Table};
 
 /// How many groups use what.
 #[derive(Debug, Default)]
@@ -53,180 +51,6 @@ fn drop_one<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) -> bool {
         counts.remove(key);
     }
     last
-}
-
-/// What the parts of a table were before they were touched; nothing for what was not there.
-#[derive(Debug, Default)]
-pub(super) struct Journal {
-    chains: BTreeMap<Name, Option<Chain>>,
-    sets: BTreeMap<Name, Option<Set>>,
-    maps: BTreeMap<Name, Option<Map>>,
-    /// Elements of sets that came (or went), before all else.
-    elements: BTreeMap<(Name, IpAddr), bool>,
-}
-
-/// Puts a value, or nothing, into a table, and keeps what was there.
-fn put<V>(
-    table: &mut BTreeMap<Name, V>,
-    journal: &mut BTreeMap<Name, Option<V>>,
-    name: &Name,
-    value: Option<V>,
-) {
-    let before = match value {
-        Some(value) => table.insert(name.clone(), value),
-        None => table.remove(name),
-    };
-    journal.entry(name.clone()).or_insert(before);
-}
-
-/// Moves what is touched out of a table.
-fn pull<V>(table: &mut BTreeMap<Name, V>, journal: &BTreeMap<Name, Option<V>>) -> BTreeMap<Name, V> {
-    journal.keys().filter_map(|name| table.remove_entry(name)).collect()
-}
-
-fn before<V>(journal: BTreeMap<Name, Option<V>>) -> BTreeMap<Name, V> {
-    journal.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-}
-
-fn element(address: IpAddr) -> Element {
-    vec![address_value(address)]
-}
-
-impl Journal {
-    pub(super) fn chain(&mut self, table: &mut Table, name: &Name, chain: Option<Chain>) {
-        put(&mut table.chains, &mut self.chains, name, chain);
-    }
-
-    pub(super) fn set(&mut self, table: &mut Table, name: &Name, set: Option<Set>) {
-        put(&mut table.sets, &mut self.sets, name, set);
-    }
-
-    pub(super) fn map(&mut self, table: &mut Table, name: &Name, map: Option<Map>) {
-        put(&mut table.maps, &mut self.maps, name, map);
-    }
-
-    /// A map whose elements are about to change.
-    fn map_mut<'t>(&mut self, table: &'t mut Table, name: &Name) -> Option<&'t mut Map> {
-        let map = table.maps.get_mut(name)?;
-        self.maps.entry(name.clone()).or_insert_with(|| Some(map.clone()));
-        Some(map)
-    }
-
-    /// An address that comes into a set, or leaves it. Before anything else of the set is touched.
-    pub(super) fn listing(&mut self, table: &mut Table, set: &Name, address: IpAddr, comes: bool) {
-        let Some(elements) = table.sets.get_mut(set).map(|set| &mut set.elements) else { return };
-        let changed =
-            if comes { elements.insert(element(address)) } else { elements.remove(&element(address)) };
-        if !changed {
-            return;
-        }
-        let key = (set.clone(), address);
-        // What leaves and comes back has not moved.
-        if self.elements.remove(&key).is_none() {
-            self.elements.insert(key, comes);
-        }
-    }
-
-    /// Gives what is touched the size that it ought to have. Says whether something that stays has another size than before:
-    /// whatever leads to it changes too.
-    fn resize(&self, table: &mut Table) -> bool {
-        let mut resized = false;
-        let listed = self.elements.keys().map(|(name, _)| name);
-        for name in self.sets.keys().chain(listed) {
-            let Some(set) = table.sets.get_mut(name) else { continue };
-            let before = match self.sets.get(name) {
-                Some(before) => before.as_ref().and_then(|before| before.size),
-                None => set.size,
-            };
-            set.size = kept_size(set.interval, set.elements.len(), before);
-            resized |= before.is_some() && before != set.size;
-        }
-        for (name, before) in &self.maps {
-            let Some(map) = table.maps.get_mut(name) else { continue };
-            let before = before.as_ref().and_then(|before| before.size);
-            map.size = kept_size(map.interval, map.elements.len(), before);
-            resized |= before.is_some() && before != map.size;
-        }
-        resized
-    }
-
-    /// What the changes are, in an order that the kernel takes.
-    pub(super) fn transaction(self, table: &mut Table) -> Transaction {
-        let sizes = self.elements.keys().filter_map(|(name, _)| Some((name.clone(), table.sets.get(name)?.size)));
-        let sizes: BTreeMap<Name, Option<u32>> = sizes.collect();
-        if self.resize(table) {
-            // Rare, as sizes double: the whole tables are compared.
-            let mut old = table.clone();
-            for (name, size) in sizes {
-                if let Some(set) = old.sets.get_mut(&name) {
-                    set.size = size;
-                }
-            }
-            self.undo(&mut old);
-            return diff(&old, table);
-        }
-        let mut changes: Vec<Change> = Vec::new();
-        let size = |name: &Name| sizes.get(name).copied().flatten();
-        for comes in [false, true] {
-            let mut open: Option<(&Name, SetShape, Vec<Member>)> = None;
-            let mut close = |open: &mut Option<(&Name, SetShape, Vec<Member>)>| {
-                changes.extend(open.take().map(|(_, shape, members)| {
-                    let make = if comes { Change::AddElements } else { Change::DeleteElements };
-                    make(shape, members)
-                }));
-            };
-            for ((name, address), _) in self.elements.iter().filter(|(_, came)| **came == comes) {
-                let member = Member { key: element(*address), verdict: None };
-                match &mut open {
-                    Some((known, _, members)) if *known == name => members.push(member),
-                    _ => {
-                        close(&mut open);
-                        let key = vec![key_type(Family::of(*address))];
-                        let shape = SetShape { name: name.clone(), key, interval: false, size: size(name), map: false };
-                        open = Some((name, shape, vec![member]));
-                    }
-                }
-            }
-            close(&mut open);
-        }
-        if !(self.chains.is_empty() && self.sets.is_empty() && self.maps.is_empty()) {
-            let mut after = Table::new(table.name.clone());
-            after.chains = pull(&mut table.chains, &self.chains);
-            after.sets = pull(&mut table.sets, &self.sets);
-            after.maps = pull(&mut table.maps, &self.maps);
-            let mut old = Table::new(table.name.clone());
-            (old.chains, old.sets, old.maps) = (before(self.chains), before(self.sets), before(self.maps));
-            changes.extend(diff(&old, &after).changes);
-            table.chains.append(&mut after.chains);
-            table.sets.append(&mut after.sets);
-            table.maps.append(&mut after.maps);
-        }
-        Transaction { table: table.name.clone(), changes }
-    }
-
-    /// Puts everything back.
-    pub(super) fn undo(self, table: &mut Table) {
-        fn back<V>(table: &mut BTreeMap<Name, V>, journal: BTreeMap<Name, Option<V>>) {
-            for (name, value) in journal {
-                match value {
-                    Some(value) => _ = table.insert(name, value),
-                    None => _ = table.remove(&name),
-                }
-            }
-        }
-        back(&mut table.chains, self.chains);
-        back(&mut table.sets, self.sets);
-        back(&mut table.maps, self.maps);
-        for ((name, address), came) in self.elements {
-            if let Some(set) = table.sets.get_mut(&name) {
-                if came {
-                    set.elements.remove(&element(address));
-                } else {
-                    set.elements.insert(element(address));
-                }
-            }
-        }
-    }
 }
 
 impl Pool {
@@ -267,8 +91,9 @@ impl Pool {
             }
         }
         for (name, map) in piece.entries.maps {
-            let dispatch = journal.map_mut(table, &name).ok_or(Collision)?;
-            dispatch.elements.extend(map.elements);
+            for (key, verdict) in map.elements {
+                journal.entry(table, &name, key, Some(verdict));
+            }
         }
         for (id, logs) in piece.rules {
             if take(&mut self.rules, id) {
@@ -281,7 +106,7 @@ impl Pool {
             take(&mut self.notes, note);
         }
         for address in piece.entries.subjects {
-            take(&mut self.subjects, address);
+            self.cover(table, journal, address);
         }
         self.judges_node += usize::from(piece.entries.judges_node);
         let mut wanted = Vec::new();
@@ -297,6 +122,9 @@ impl Pool {
 
     /// Takes a group's part away.
     pub(super) fn remove(&mut self, program: &mut Program, journal: &mut Journal, group: &Group) {
+        for address in group.addresses() {
+            self.leave(program, journal, group, address);
+        }
         let table = &mut program.table;
         for name in group.uses.chains.iter().filter(|name| drop_one(&mut self.chains, name)) {
             journal.chain(table, name, None);
@@ -314,9 +142,6 @@ impl Pool {
             drop_one(&mut self.notes, note);
         }
         self.judges_node -= usize::from(group.uses.judges_node);
-        for address in group.addresses() {
-            self.leave(program, journal, group, address);
-        }
         for name in &group.uses.shared {
             if let Some((count, ..)) = self.shared.get_mut(name) {
                 *count -= 1;
@@ -339,11 +164,9 @@ impl Pool {
         address: IpAddr,
     ) {
         for (map, verdict) in &group.enters {
-            if let Some(map) = journal.map_mut(&mut program.table, map) {
-                map.elements.insert(element(address), verdict.clone());
-            }
+            journal.entry(&mut program.table, map, element(address), Some(verdict.clone()));
         }
-        take(&mut self.subjects, address);
+        self.cover(&mut program.table, journal, address);
     }
 
     /// A subject leaves a group.
@@ -355,12 +178,23 @@ impl Pool {
         address: IpAddr,
     ) {
         for (map, _) in &group.enters {
-            if let Some(map) = journal.map_mut(&mut program.table, map) {
-                map.elements.remove(&element(address));
-            }
+            journal.entry(&mut program.table, map, element(address), None);
         }
-        drop_one(&mut self.subjects, &address);
+        if drop_one(&mut self.subjects, &address) {
+            journal.listing(&mut program.table, &hairpin(Family::of(address)), pair(address), false);
+        }
     }
+
+    /// One more group has a subject.
+    fn cover(&mut self, table: &mut Table, journal: &mut Journal, address: IpAddr) {
+        if take(&mut self.subjects, address) {
+            journal.listing(table, &hairpin(Family::of(address)), pair(address), true);
+        }
+    }
+}
+
+fn pair(address: IpAddr) -> Element {
+    vec![address_value(address), address_value(address)]
 }
 
 impl Group {
