@@ -10,6 +10,7 @@
 mod faults;
 mod forms;
 mod limits;
+mod live;
 mod namespace;
 mod programs;
 mod updates;
@@ -20,7 +21,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let able = namespace::enter();
     let mut trials = Vec::new();
-    for (name, test) in [forms::TESTS, limits::TESTS, updates::TESTS, faults::TESTS].concat() {
+    for (name, test) in [forms::TESTS, limits::TESTS, updates::TESTS, faults::TESTS, live::TESTS].concat() {
         trials.push(namespace::trial(name, test, &able));
     }
     libtest_mimic::run(&arguments, trials).exit();
