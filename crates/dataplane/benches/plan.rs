@@ -20,6 +20,7 @@ use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use ringfence_dataplane::compile::{Options, Planner, compile};
 use ringfence_model::{
     cluster::Cluster,
+    port::PortSpec,
     workload::{Pod, WorkloadKind},
 };
 use ringfence_policy::{Compiled, compiled::Change};
@@ -47,6 +48,16 @@ fn policy(cluster: &Cluster, name: &str) -> [Change; 2] {
     [gone, Change::NetworkPolicy(Box::new(policy.clone()))]
 }
 
+/// A policy that loses a port and gets it back.
+fn port(cluster: &Cluster, name: &str) -> [Change; 2] {
+    let [_, whole] = policy(cluster, name);
+    let Change::NetworkPolicy(mut less) = whole.clone() else { unreachable!() };
+    for rule in less.ingress.iter_mut().chain(&mut less.egress) {
+        rule.ports.iter_mut().take(1).for_each(|port| port.ports = PortSpec::Range(9, 9));
+    }
+    [Change::NetworkPolicy(less), whole]
+}
+
 fn plans(criterion: &mut Criterion) {
     for policies in [100, 1_000] {
         let cluster = plan::Plan::new(policies).cluster();
@@ -64,6 +75,7 @@ fn plans(criterion: &mut Criterion) {
             *pod.namespace == *"ns-49" && pod.labels.get("app").is_some_and(|app| **app == *"app-0")
         };
         let remote = cluster.pods.iter().filter(pods(false)).find(known).unwrap();
+        let few = cluster.pods.iter().filter(pods(false)).find(|pod| *pod.namespace == *"ns-1").unwrap();
         let local = cluster.pods.iter().find(pods(true)).unwrap();
         let relabelled = |pod: &Pod| {
             let mut labels: Vec<_> = pod.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -71,15 +83,21 @@ fn plans(criterion: &mut Criterion) {
             Pod { labels: labels.into_iter().collect(), ..pod.clone() }
         };
         let cases = [
-            ("a pod elsewhere", replica(remote, Ipv4Addr::new(10, 64, 250, 9))),
-            ("a pod elsewhere with new labels", replica(&relabelled(remote), Ipv4Addr::new(10, 64, 250, 9))),
+            ("a pod elsewhere that few know", replica(few, Ipv4Addr::new(10, 64, 250, 9))),
+            ("a pod elsewhere that all know", replica(remote, Ipv4Addr::new(10, 64, 250, 9))),
+            (
+                "a pod elsewhere that all know, with new labels",
+                replica(&relabelled(remote), Ipv4Addr::new(10, 64, 250, 9)),
+            ),
             ("a pod of the node", replica(local, Ipv4Addr::new(10, 64, 0, 250))),
+            ("a port of a policy for one application", port(&cluster, "app-")),
+            ("a port of a policy for a namespace", port(&cluster, "allow-monitoring")),
             ("a policy for one application", policy(&cluster, "app-")),
             ("a policy for a namespace", policy(&cluster, "default-deny")),
         ];
         for (name, changes) in cases {
             for (at, what) in ["first", "then"].into_iter().enumerate() {
-                let sizes = changes.clone().map(|change| planner.apply(change).transaction.changes.len());
+                let sizes = changes.clone().map(|change| planner.apply(&change).transaction.changes.len());
                 println!("{name}: {sizes:?} changes");
                 group.bench_function(format!("{name}, {what}"), |bencher| {
                     bencher.iter_custom(|rounds| {
@@ -87,7 +105,7 @@ fn plans(criterion: &mut Criterion) {
                         for _ in 0..rounds {
                             let times = changes.clone().map(|change| {
                                 let start = Instant::now();
-                                let plan = black_box(planner.apply(change));
+                                let plan = black_box(planner.apply(&change));
                                 let time = start.elapsed();
                                 assert!(!plan.anew);
                                 time

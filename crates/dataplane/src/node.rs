@@ -213,7 +213,7 @@ impl<W: Wire> LiveNode<W> {
     /// # Errors
     /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept all the same: the next one, or [`Self::repair`],
     /// brings it to the kernel.
-    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
+    pub fn apply(&mut self, change: &Change) -> Result<Updated, Error> {
         let Plan { transaction, gone, come, .. } = self.planner.apply(change);
         let unsure = std::mem::replace(&mut self.unsure, true);
         let judges_again = self.addresses.change_pod(&transaction, &gone, &come) || unsure;

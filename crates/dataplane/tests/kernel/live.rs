@@ -84,7 +84,7 @@ fn single_changes_reach_the_kernel() {
             let mut listings = Vec::new();
             for (number, change) in changes(&cluster, &self::cluster(seed + 100)).into_iter().enumerate() {
                 now.apply(change.clone());
-                live.apply(change).unwrap();
+                live.apply(&change).unwrap();
                 assert!(!live.repair().unwrap(), "change {number} did not reach the kernel");
                 if number % 8 == 0 {
                     listings.push((sorted(), live.program().table.clone()));
@@ -116,10 +116,10 @@ fn one_more_pod_disturbs_no_connection() {
         let gone =
             |address: u8| Change::PodGone(pod.namespace.clone(), format!("{}-{address}", pod.name).into());
         // The first may be the first of its kind.
-        live.apply(put(&pod, 1)).unwrap();
-        assert!(!live.apply(put(&pod, 2)).unwrap().judges_again);
-        assert!(!live.apply(gone(2)).unwrap().judges_again);
+        live.apply(&put(&pod, 1)).unwrap();
+        assert!(!live.apply(&put(&pod, 2)).unwrap().judges_again);
+        assert!(!live.apply(&gone(2)).unwrap().judges_again);
         // An address that changes hands.
-        assert!(live.apply(put(&pod, 2)).unwrap().judges_again);
+        assert!(live.apply(&put(&pod, 2)).unwrap().judges_again);
     });
 }

@@ -178,8 +178,8 @@ impl Planner {
     }
 
     /// Applies a change. Sets keep their sizes as [`Table::keep_sizes`] says.
-    pub fn apply(&mut self, change: Change) -> Plan {
-        let pod = match &change {
+    pub fn apply(&mut self, change: &Change) -> Plan {
+        let pod = match change {
             Change::Pod(pod, ..) => Some((pod.namespace.clone(), pod.name.clone())),
             Change::PodGone(namespace, name) => Some((namespace.clone(), name.clone())),
             _ => None,
@@ -385,7 +385,7 @@ impl Planner {
         }
         for name in names(old.maps.keys().collect(), new.maps.keys().collect()) {
             let map = new.maps.get(&name);
-            if old.maps.get(&name).is_some() != map.is_some() {
+            if old.maps.contains_key(&name) != map.is_some() {
                 journal.map(table, &name, map.cloned());
             }
         }

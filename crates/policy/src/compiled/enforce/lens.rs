@@ -27,14 +27,12 @@ pub(super) struct Lens {
     matchers: Vec<(Option<usize>, MatcherId)>,
     /// The matchers that are broad selectors or would be if they selected more.
     peers: FxHashSet<MatcherId>,
-    /// The class of each shape that a matcher selects, greater than 0: shapes that the same ones select.
-    pub(super) classes: FxHashMap<ShapeId, u32>,
+    /// The class of each shape: shapes that the same matchers select; 0 for those that none does.
+    classes: Vec<u32>,
     /// Class and matcher to the class of what both select.
     children: FxHashMap<(u32, MatcherId), u32>,
     /// By class: the first broad selector that selects it.
     selector: Vec<Option<usize>>,
-    /// How many shapes have been classified.
-    shapes: usize,
     names: Vec<Text>,
     services: Vec<IpSet>,
 }
@@ -76,7 +74,7 @@ impl Lens {
             broad: broad.into_iter().map(SelectorId).collect(),
             peers,
             selector: vec![None],
-            shapes: compiled.shapes.len(),
+            classes: vec![0; compiled.shapes.len()],
             names: if direction == Direction::Egress { named_ports(set) } else { Vec::new() },
             services,
             ..Self::default()
@@ -91,7 +89,7 @@ impl Lens {
 
     /// A matcher selects a shape too.
     fn refine(&mut self, shape: ShapeId, place: Option<usize>, id: MatcherId) {
-        let class = self.classes.entry(shape).or_default();
+        let Some(class) = self.classes.get_mut(shape as usize) else { return };
         *class = *self.children.entry((*class, id)).or_insert_with(|| {
             let first = self.selector.get(*class as usize).copied().flatten().or(place);
             let next = u32::try_from(self.selector.len()).unwrap_or(u32::MAX);
@@ -102,17 +100,22 @@ impl Lens {
 
     /// The class of a shape; 0 if nothing selects it.
     pub(super) fn class(&mut self, enforcement: &Enforcement<'_>, shape: ShapeId) -> u32 {
-        while self.shapes <= shape as usize {
-            let new = ShapeId::try_from(self.shapes).unwrap_or(ShapeId::MAX);
+        while self.classes.len() <= shape as usize {
+            let new = ShapeId::try_from(self.classes.len()).unwrap_or(ShapeId::MAX);
+            self.classes.push(0);
             for at in 0..self.matchers.len() {
                 let Some((place, id)) = self.matchers.get(at).copied() else { break };
                 if enforcement.compiled.matchers.selects(id, new) {
                     self.refine(new, place, id);
                 }
             }
-            self.shapes += 1;
         }
-        self.classes.get(&shape).copied().unwrap_or(0)
+        self.classes.get(shape as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing selects a shape that has been classified.
+    pub(super) fn passes_over(&self, shape: ShapeId) -> bool {
+        self.classes.get(shape as usize) == Some(&0)
     }
 
     /// The first broad selector that selects a class.

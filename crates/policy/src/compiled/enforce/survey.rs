@@ -291,15 +291,6 @@ impl Survey {
             return (all.iter().collect(), Vec::new());
         }
         let (mut seats, mut in_bulk) = (Vec::new(), Vec::new());
-        let selected: Vec<bool> = {
-            let mut selected = vec![false; enforcement.compiled.shapes.len()];
-            for shape in self.lens.classes.keys() {
-                if let Some(selected) = selected.get_mut(*shape as usize) {
-                    *selected = true;
-                }
-            }
-            selected
-        };
         let mut from = 0;
         for (range, _) in &self.regions {
             let rest = all.get(from..).unwrap_or_default();
@@ -308,7 +299,7 @@ impl Survey {
                 .get(..count)
                 .unwrap_or_default()
                 .iter()
-                .partition::<Vec<_>, _>(|seat| selected.get(seat.shape as usize) == Some(&true));
+                .partition::<Vec<_>, _>(|seat| !self.lens.passes_over(seat.shape));
             seats.extend(some);
             in_bulk.push(others);
             from += count;
