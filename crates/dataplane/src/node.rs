@@ -2,10 +2,10 @@
 //! one, live connections judged again when something may have become forbidden, and never an unenforced moment.
 
 use ringfence_model::Text;
-use ringfence_policy::Compiled;
+use ringfence_policy::{Compiled, compiled::Change};
 
 use crate::{
-    compile::{Options, Program, compile},
+    compile::{Options, Plan, Planner, Program, compile},
     epoch::Addresses,
     netlink::{Error, Wire},
     nft::{Statement, Table},
@@ -152,6 +152,109 @@ impl<W: Wire> Node<W> {
     }
 }
 
+/// A node that is told of single changes, each of which costs what it touches, not a whole program.
+#[derive(Debug)]
+pub struct LiveNode<W = crate::netlink::Socket> {
+    options: Options,
+    keeper: Keeper<W>,
+    planner: Planner,
+    addresses: Addresses,
+    /// Whether the kernel may have another program: a change failed, or somebody else was there.
+    unsure: bool,
+}
+
+impl<W: Wire> LiveNode<W> {
+    /// As [`Node::start`].
+    ///
+    /// # Errors
+    /// Those of [`Keeper::set`]; what was there before is then still in effect.
+    pub fn start(
+        mut keeper: Keeper<W>,
+        compiled: Compiled,
+        audited: Option<Compiled>,
+        name: &str,
+        mut options: Options,
+    ) -> Result<Self, Error> {
+        let left = keeper.adopt()?.and_then(|left| epoch_of(&left, &options));
+        options.epoch = left.unwrap_or(options.epoch);
+        let addresses = Addresses::of(compiled.cluster());
+        let planner = Planner::new(compiled, audited, name, options.clone());
+        let mut node = Self { options, keeper, planner, addresses, unsure: false };
+        node.keeper.set(node.planner.program().table.clone())?;
+        if left.is_some() {
+            node.judge_again()?;
+        }
+        Ok(node)
+    }
+
+    /// The program: that in the kernel, unless the last change ended with an error.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        self.planner.program()
+    }
+
+    /// Applies a change of the cluster, in one step for every packet.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept: [`Self::repair`], or the next change, brings it
+    /// to the kernel.
+    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
+        let Plan { transaction, gone, come, .. } = self.planner.apply(change);
+        // What the kernel has not got yet counts as a change that may forbid something.
+        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) | self.unsure;
+        let changes = transaction.changes.len();
+        if self.unsure || self.keeper.current().is_none() {
+            self.unsure = true;
+            self.keeper.set(self.planner.program().table.clone())?;
+        } else if changes > 0 {
+            self.unsure = true;
+            self.keeper.apply(&transaction)?;
+        }
+        if judges_again {
+            self.judge_again()?;
+        }
+        self.unsure = false;
+        Ok(Updated { changes, judges_again })
+    }
+
+    /// Moves the epoch on, in a transaction of its own: see [`Node::update`].
+    fn judge_again(&mut self) -> Result<(), Error> {
+        self.unsure = true;
+        self.options.epoch += 1;
+        let transaction = self.planner.set_epoch(self.options.epoch);
+        self.keeper.apply(&transaction)?;
+        self.unsure = false;
+        Ok(())
+    }
+
+    /// Reads the table back and puts right what somebody else has changed, or what an error left undone. Says whether there
+    /// was something to put right.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::repair`] and [`Keeper::set`].
+    pub fn repair(&mut self) -> Result<bool, Error> {
+        if !self.unsure {
+            let result = self.keeper.repair();
+            self.unsure = !matches!(result, Ok(false));
+            result?;
+        }
+        if !self.unsure {
+            return Ok(false);
+        }
+        self.keeper.set(self.planner.program().table.clone())?;
+        self.judge_again()?;
+        Ok(true)
+    }
+
+    /// As [`Node::remove`].
+    ///
+    /// # Errors
+    /// Those of [`Keeper::remove`].
+    pub fn remove(mut self) -> Result<(), Error> {
+        self.keeper.remove()
+    }
+}
+
 /// The epoch with which a program marks what it allows: nothing if it is none of ours, or for another mask.
 fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     let statements = table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
@@ -166,7 +269,7 @@ fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
 
 impl Program {
     /// Makes it the same program at another epoch.
-    fn set_epoch(&mut self, options: &Options) {
+    pub(crate) fn set_epoch(&mut self, options: &Options) {
         let (before, after) = (self.epoch_mark, options.epoch_mark());
         let statements = self
             .table
