@@ -104,7 +104,6 @@ impl Program {
             notes: Vec::new(),
             mark_mask: options.mark_mask,
             epoch_mark: options.epoch_mark(),
-            dead_mark: options.dead_mark(),
         }
     }
 

@@ -131,17 +131,23 @@ fn follow(
         let audited = audits.then(|| Compiled::with_audit(changed.clone()));
         let wanted = compile(&Compiled::new(changed), audited.as_ref(), &node, &options);
         // What differs is shorter than what is equal.
-        let missing = diff(&planner.program().table, &wanted.table).changes;
+        let mut made = planner.program().clone();
+        // A set keeps its size as long as it will do; one that is full is given a larger one by whoever has the kernel.
+        made.table.set_sizes();
+        let missing = diff(&made.table, &wanted.table).changes;
         assert_eq!(missing, [], "{said}");
-        assert_eq!(planner.program(), &wanted, "{said}");
+        assert_eq!(made, wanted, "{said}");
         plan.transaction.apply_to(&mut table);
+        table.set_sizes();
         assert_eq!(table, wanted.table, "{said}");
         planned += usize::from(!plan.anew);
         if rng.random_range(0..20) == 0 {
             options.epoch += 1;
             let transaction = planner.set_epoch(options.epoch);
             transaction.apply_to(&mut table);
-            assert_eq!(table, planner.program().table, "{said}");
+            let mut made = planner.program().table.clone();
+            made.set_sizes();
+            assert_eq!(table, made, "{said}");
         }
     }
     planned

@@ -352,7 +352,7 @@ impl Planner {
             ..Entries::default()
         };
         let frame = Frame { options: &self.options, families: &families, audits };
-        let endings = super::verdicts::Verdicts::new(&self.options).chains;
+        let endings = super::verdicts::Verdicts::new(&self.options, &families).chains;
         let new = frame.table(entries, endings);
         let old = parts.frame.replace(new.clone()).unwrap_or_else(|| Table::new(new.name.clone()));
         let table = &mut self.program.table;
@@ -372,7 +372,7 @@ impl Planner {
         }
         for name in names(old.maps.keys().collect(), new.maps.keys().collect()) {
             let map = new.maps.get(&name);
-            if old.maps.get(&name).is_some() != map.is_some() {
+            if old.maps.contains_key(&name) != map.is_some() {
                 journal.map(table, &name, map.cloned());
             }
         }

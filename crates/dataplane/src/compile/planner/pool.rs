@@ -145,7 +145,8 @@ impl Journal {
                     _ => {
                         close(&mut open);
                         let key = vec![key_type(Family::of(*address))];
-                        let shape = SetShape { name: name.clone(), key, interval: false, map: false };
+                        let size = table.sets.get(name).and_then(|set| set.size);
+                        let shape = SetShape { name: name.clone(), key, interval: false, size, map: false };
                         open = Some((name, shape, vec![member]));
                     }
                 }
@@ -159,6 +160,8 @@ impl Journal {
             after.maps = pull(&mut table.maps, &self.maps);
             let mut old = Table::new(table.name.clone());
             (old.chains, old.sets, old.maps) = (before(self.chains), before(self.sets), before(self.maps));
+            after.set_sizes();
+            after.keep_sizes(&old);
             changes.extend(diff(&old, &after).changes);
             table.chains.append(&mut after.chains);
             table.sets.append(&mut after.sets);
