@@ -1,6 +1,8 @@
 //! One node's enforcement over time. In: compiled clusters, one after the other. Out: the kernel with the program of the last
 //! one, live connections judged again when something may have become forbidden, and never an unenforced moment.
 
+use std::collections::BTreeSet;
+
 use ringfence_model::Text;
 use ringfence_policy::Compiled;
 
@@ -8,7 +10,7 @@ use crate::{
     compile::{Options, Program, compile},
     epoch::Addresses,
     netlink::{Error, Wire},
-    nft::{Statement, Table},
+    nft::{Name, Statement, Table},
     reconcile::{Keeper, diff},
 };
 
@@ -21,6 +23,8 @@ pub struct Node<W = crate::netlink::Socket> {
     /// The program that ought to be in the kernel.
     program: Program,
     addresses: Addresses,
+    /// The maps that go by their other names at the moment.
+    swapped: BTreeSet<Name>,
     /// Whether it may not be: a change failed, or somebody else was there.
     unsure: bool,
 }
@@ -48,13 +52,22 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        let left = keeper.adopt()?.and_then(|left| epoch_of(&left, &options));
+        let table = keeper.adopt()?;
+        let left = table.as_ref().and_then(|left| epoch_of(left, &options));
         options.epoch = left.unwrap_or(options.epoch);
-        let program = compile(compiled, audited, name, &options);
+        let mut program = compile(compiled, audited, name, &options);
+        let swapped = table.map(|left| program.swap_maps(&left, &BTreeSet::new())).unwrap_or_default();
         let addresses = Addresses::of(compiled.cluster());
         let (name, first) = (name.into(), program.clone());
-        let mut node =
-            Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
+        let mut node = Self {
+            name,
+            options,
+            keeper,
+            program: first,
+            addresses: addresses.clone(),
+            swapped,
+            unsure: false,
+        };
         node.load(program, addresses, left.is_some())?;
         Ok(node)
     }
@@ -89,10 +102,12 @@ impl<W: Wire> Node<W> {
     /// Those of [`Keeper::set`]. If the program is beyond the kernel's limits, the one before stays. After other errors
     /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
-        let program = compile(compiled, audited, &self.name, &self.options);
+        let mut program = compile(compiled, audited, &self.name, &self.options);
+        let swapped = program.swap_maps(&self.program.table, &self.swapped);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
+        self.swapped = swapped;
         self.load(program, addresses, judges_again)?;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
@@ -159,7 +174,46 @@ fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     marks.filter(|epoch| *epoch > 0).max()
 }
 
+/// The other name of a map.
+fn other_name(name: &Name) -> Name {
+    format!("{name}_2").into()
+}
+
 impl Program {
+    /// Gives maps other names than before if some of their elements lead elsewhere now: such an element cannot change
+    /// in the kernel without packets that find neither the old nor the new, so there must be two maps. Says which go by their
+    /// other names, of which `swapped` did before.
+    fn swap_maps(&mut self, before: &Table, swapped: &BTreeSet<Name>) -> BTreeSet<Name> {
+        let mut now = BTreeSet::new();
+        for (name, map) in &self.table.maps {
+            let other = other_name(name);
+            let was = swapped.contains(name);
+            let present = before.maps.get(if was { &other } else { name });
+            let elsewhere = present.is_some_and(|present| {
+                map.elements
+                    .iter()
+                    .any(|(key, to)| present.elements.get(key).is_some_and(|known| known != to))
+            });
+            if was != elsewhere {
+                now.insert(name.clone());
+            }
+        }
+        for name in &now {
+            if let Some(map) = self.table.maps.remove(name) {
+                self.table.maps.insert(other_name(name), map);
+            }
+        }
+        let rules = self.table.chains.values_mut().flat_map(|chain| &mut chain.rules);
+        for statement in rules.flat_map(|rule| &mut rule.statements) {
+            if let Statement::VerdictMap { map, .. } = statement
+                && now.contains(map)
+            {
+                *map = other_name(map);
+            }
+        }
+        now
+    }
+
     /// Makes it the same program at another epoch.
     fn set_epoch(&mut self, options: &Options) {
         let (before, after) = (self.epoch_mark, options.epoch_mark());

@@ -103,17 +103,15 @@ impl Asked {
                 tried.unasked += 1;
                 continue;
             };
-            let during = states.iter().enumerate().filter(|(at, (reached, _, _))| {
-                *reached <= ended && states.get(at + 1).is_none_or(|(next, ..)| *next > began)
+            // A state may be in effect as soon as the update to it begins, and until the next one is done.
+            let during = (0..states.len()).filter(|at| {
+                let starts = at.checked_sub(1).and_then(|at| states.get(at)).map(|(_, _, until)| *until);
+                starts.is_none_or(|starts| starts <= ended)
+                    && states.get(at + 1).is_none_or(|(next, ..)| *next > began)
             });
-            let said: Vec<&(Duration, Vec<Judged>, Duration)> = during.map(|(_, state)| state).collect();
-            let verdicts: Vec<Judged> =
-                said.iter().filter_map(|(_, judged, _)| judged.get(opening).copied()).collect();
-            // In the middle of an update nodes may differ.
-            let clean = states.first().is_some_and(|(reached, ..)| *reached <= began)
-                && said.last().is_some_and(|(_, _, until)| ended <= *until || verdicts.len() > 1);
-            let Some(first) = verdicts.first().filter(|first| verdicts.iter().all(|one| one == *first))
-            else {
+            let mut verdicts = during
+                .filter_map(|at| states.get(at).and_then(|(_, judged, _)| judged.get(opening).copied()));
+            let Some(first) = verdicts.next().filter(|first| verdicts.all(|one| one == *first)) else {
                 tried.across += 1;
                 continue;
             };
@@ -122,10 +120,6 @@ impl Asked {
                 Judged::Denied(..) => !passed,
                 Judged::Nobody => true,
             };
-            if !clean && (verdicts.len() < 2) && !ok {
-                tried.across += 1;
-                continue;
-            }
             if !ok {
                 return Err(format!(
                     "{:?} is {first:?} and a new connection ended with `{came}` ({began:?} to {ended:?})",
