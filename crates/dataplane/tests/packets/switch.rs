@@ -129,7 +129,7 @@ fn closed(number: u32) -> Table {
     table.chains.insert(class.clone(), Chain { hook: None, rules: vec![drop] });
     let to = |last: u8| (vec![Value::Ipv4(Ipv4Addr::new(127, 0, 0, last))], Verdict::Jump(class.clone()));
     let elements = (1..100).map(to).collect();
-    let map: Name = if number % 2 == 0 { "in4".into() } else { "in4_2".into() };
+    let map: Name = if number.is_multiple_of(2) { "in4".into() } else { "in4_2".into() };
     table.maps.insert(map.clone(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
     let dispatch = Statement::VerdictMap { fields: vec![Field::Destination(Family::V4)], map };
     let hook = Some(Hook { point: HookPoint::Input, nat: false, priority: 0 });
