@@ -76,7 +76,7 @@ fn plans(criterion: &mut Criterion) {
         ];
         for (name, changes) in cases {
             for (at, what) in ["first", "then"].into_iter().enumerate() {
-                let sizes = changes.clone().map(|change| planner.apply(change).transaction.changes.len());
+                let sizes = changes.clone().map(|change| planner.apply(&change).transaction.changes.len());
                 println!("{name}: {sizes:?} changes");
                 group.bench_function(format!("{name}, {what}"), |bencher| {
                     bencher.iter_custom(|rounds| {
@@ -84,7 +84,7 @@ fn plans(criterion: &mut Criterion) {
                         for _ in 0..rounds {
                             let times = changes.clone().map(|change| {
                                 let start = Instant::now();
-                                let plan = black_box(planner.apply(change));
+                                let plan = black_box(planner.apply(&change));
                                 let time = start.elapsed();
                                 assert!(!plan.anew);
                                 time

@@ -68,7 +68,8 @@ impl Addresses {
         }
         let has = |address: &IpAddr| self.present.contains_key(address);
         let lost = before.iter().filter(|address| !has(address)).copied().collect();
-        let won = touched.iter().filter(|address| !before.contains(*address) && has(address)).copied().collect();
+        let won =
+            touched.iter().filter(|address| !before.contains(*address) && has(address)).copied().collect();
         self.decide(transaction, &lost, &won)
     }
 

@@ -1,15 +1,17 @@
 //! One node's enforcement over time. In: compiled clusters, one after the other. Out: the kernel with the program of the last
 //! one, live connections judged again when something may have become forbidden, and never an unenforced moment.
 
+use std::collections::BTreeSet;
+
 use ringfence_model::Text;
-use ringfence_policy::{Compiled, compiled::Change};
+use ringfence_policy::{Compiled, compiled};
 
 use crate::{
     compile::{Options, Plan, Planner, Program, compile},
     epoch::Addresses,
     netlink::{Error, Wire},
-    nft::{Statement, Table},
-    reconcile::{Keeper, diff},
+    nft::{Name, Statement, Table},
+    reconcile::{Change, Keeper, Transaction, diff},
 };
 
 /// A node with its program in the kernel.
@@ -21,6 +23,8 @@ pub struct Node<W = crate::netlink::Socket> {
     /// The program that ought to be in the kernel.
     program: Program,
     addresses: Addresses,
+    /// The maps that go by their other names at the moment.
+    swapped: BTreeSet<Name>,
     /// Whether it may not be: a change failed, or somebody else was there.
     unsure: bool,
 }
@@ -48,18 +52,27 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        let left = keeper.adopt()?;
-        let epoch = left.as_ref().and_then(|left| epoch_of(left, &options));
-        options.epoch = epoch.unwrap_or(options.epoch);
+        let table = keeper.adopt()?;
+        let left = table.as_ref().and_then(|left| epoch_of(left, &options));
+        options.epoch = left.unwrap_or(options.epoch);
         let mut program = compile(compiled, audited, name, &options);
-        if let Some(left) = &left {
-            program.table.keep_sizes(left);
+        let mut swapped = BTreeSet::new();
+        if let Some(before) = &table {
+            swapped = program.swap_maps(before, &swapped);
+            program.table.keep_sizes(before);
         }
         let addresses = Addresses::of(compiled.cluster());
         let (name, first) = (name.into(), program.clone());
-        let mut node =
-            Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
-        node.load(program, addresses, epoch.is_some())?;
+        let mut node = Self {
+            name,
+            options,
+            keeper,
+            program: first,
+            addresses: addresses.clone(),
+            swapped,
+            unsure: false,
+        };
+        node.load(program, addresses, left.is_some())?;
         Ok(node)
     }
 
@@ -94,10 +107,12 @@ impl<W: Wire> Node<W> {
     /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
         let mut program = compile(compiled, audited, &self.name, &self.options);
+        let swapped = program.swap_maps(&self.program.table, &self.swapped);
         program.table.keep_sizes(&self.program.table);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
+        self.swapped = swapped;
         self.load(program, addresses, judges_again)?;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
@@ -198,7 +213,7 @@ impl<W: Wire> LiveNode<W> {
     /// # Errors
     /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept: [`Self::repair`], or the next change, brings it
     /// to the kernel.
-    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
+    pub fn apply(&mut self, change: &compiled::Change) -> Result<Updated, Error> {
         let Plan { transaction, gone, come, .. } = self.planner.apply(change);
         // What the kernel has not got yet counts as a change that may forbid something.
         let judges_again = self.addresses.change_pod(&transaction, &gone, &come) | self.unsure;
@@ -208,13 +223,32 @@ impl<W: Wire> LiveNode<W> {
             self.keeper.set(self.planner.program().table.clone())?;
         } else if changes > 0 {
             self.unsure = true;
-            self.keeper.apply(&transaction)?;
+            self.bring(&transaction)?;
         }
         if judges_again {
             self.judge_again()?;
         }
         self.unsure = false;
         Ok(Updated { changes, judges_again })
+    }
+
+    /// Brings a transaction to the kernel. Elements of maps that lead elsewhere from now on go by way of another map: see
+    /// [`Program::swap_maps`].
+    fn bring(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        let in_map = |change: &Change| match change {
+            Change::AddElements(shape, _) => shape.map,
+            _ => false,
+        };
+        if transaction.changes.iter().any(in_map)
+            && let Some(before) = self.keeper.current()
+        {
+            let mut program = self.planner.program().clone();
+            if !program.swap_maps(before, &BTreeSet::new()).is_empty() {
+                self.keeper.set(program.table)?;
+                return self.keeper.set(self.planner.program().table.clone());
+            }
+        }
+        self.keeper.apply(transaction)
     }
 
     /// Moves the epoch on, in a transaction of its own: see [`Node::update`].
@@ -267,7 +301,46 @@ fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     marks.filter(|epoch| *epoch > 0).max()
 }
 
+/// The other name of a map.
+fn other_name(name: &Name) -> Name {
+    format!("{name}_2").into()
+}
+
 impl Program {
+    /// Gives maps other names than before if some of their elements lead elsewhere now: such an element cannot change
+    /// in the kernel without packets that find neither the old nor the new, so there must be two maps. Says which go by their
+    /// other names, of which `swapped` did before.
+    fn swap_maps(&mut self, before: &Table, swapped: &BTreeSet<Name>) -> BTreeSet<Name> {
+        let mut now = BTreeSet::new();
+        for (name, map) in &self.table.maps {
+            let other = other_name(name);
+            let was = swapped.contains(name);
+            let present = before.maps.get(if was { &other } else { name });
+            let elsewhere = present.is_some_and(|present| {
+                map.elements
+                    .iter()
+                    .any(|(key, to)| present.elements.get(key).is_some_and(|known| known != to))
+            });
+            if was != elsewhere {
+                now.insert(name.clone());
+            }
+        }
+        for name in &now {
+            if let Some(map) = self.table.maps.remove(name) {
+                self.table.maps.insert(other_name(name), map);
+            }
+        }
+        let rules = self.table.chains.values_mut().flat_map(|chain| &mut chain.rules);
+        for statement in rules.flat_map(|rule| &mut rule.statements) {
+            if let Statement::VerdictMap { map, .. } = statement
+                && now.contains(map)
+            {
+                *map = other_name(map);
+            }
+        }
+        now
+    }
+
     /// Makes it the same program at another epoch.
     pub(crate) fn set_epoch(&mut self, options: &Options) {
         let (before, after) = (self.epoch_mark, options.epoch_mark());

@@ -126,7 +126,7 @@ fn follow(
         let Some(change) = source.change(planner.compiled().unwrap().cluster(), rng) else { continue };
         let said = format!("{what}, change {number}: {change:?}");
         let mut table = planner.program().table.clone();
-        let plan = planner.apply(change);
+        let plan = planner.apply(&change);
         let changed = planner.compiled().unwrap().cluster().clone();
         let audited = audits.then(|| Compiled::with_audit(changed.clone()));
         let wanted = compile(&Compiled::new(changed), audited.as_ref(), &node, &options);

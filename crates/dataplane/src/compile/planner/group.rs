@@ -62,7 +62,8 @@ impl Piece {
         family: Family,
         peers: &Peers,
     ) -> Self {
-        let (mut entries, mut verdicts) = (Entries::default(), Verdicts::new(options, enforcement.families()));
+        let (mut entries, mut verdicts) =
+            (Entries::default(), Verdicts::new(options, enforcement.families()));
         // Those that are there from the start belong to no group.
         let common = std::mem::take(&mut verdicts.chains);
         let targets = entries.add(enforcement, &mut verdicts, (purpose, family), subjects, peers);

@@ -168,8 +168,8 @@ impl Planner {
     }
 
     /// Applies a change.
-    pub fn apply(&mut self, change: Change) -> Plan {
-        let pod = match &change {
+    pub fn apply(&mut self, change: &Change) -> Plan {
+        let pod = match change {
             Change::Pod(pod, ..) => Some((pod.namespace.clone(), pod.name.clone())),
             Change::PodGone(namespace, name) => Some((namespace.clone(), name.clone())),
             _ => None,

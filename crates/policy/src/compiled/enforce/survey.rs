@@ -293,7 +293,10 @@ impl Survey {
         let (mut seats, mut in_bulk) = (Vec::new(), Vec::new());
         let selected: Vec<bool> = {
             let mut selected = vec![false; enforcement.compiled.shapes.len()];
-            #[expect(clippy::iter_over_hash_type, reason = "the order in which shapes are marked shows nowhere")]
+            #[expect(
+                clippy::iter_over_hash_type,
+                reason = "the order in which shapes are marked shows nowhere"
+            )]
             for shape in self.lens.classes.keys() {
                 if let Some(selected) = selected.get_mut(*shape as usize) {
                     *selected = true;
