@@ -1,5 +1,5 @@
 //! `differential`. In: a number of flows and a seed. Out: whether the two judges agree on random clusters, and for the
-//! first that they differ about a corpus file of the smallest case.
+//! first that they differ about a corpus file of the smallest case. With `--kernel`, the judges are the engine and kernels.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -14,7 +14,7 @@ use ringfence_policy::{
     generate::{self, Size},
 };
 
-use crate::run;
+use crate::{kernel, run};
 
 /// Flows that are judged in one cluster.
 const FLOWS_PER_CLUSTER: u64 = 100;
@@ -30,6 +30,12 @@ pub(crate) struct Args {
     /// The first cluster's seed; the others follow it [default: the time, so that every run sees new clusters]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Compare the engine with kernels instead: real packets between network namespaces
+    #[arg(long, conflicts_with = "cases")]
+    kernel: bool,
+    /// How many packets to send
+    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "kernel")]
+    packets: u64,
 }
 
 fn compiled(cluster: &Cluster) -> Box<dyn Judge + '_> {
@@ -46,6 +52,9 @@ fn reference(cluster: &Cluster) -> Box<dyn Judge + '_> {
 /// If they differ, after writing the case.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let first = args.seed.unwrap_or_else(seconds);
+    if args.kernel {
+        return kernel::run(first, args.packets);
+    }
     let clusters = args.cases.div_ceil(FLOWS_PER_CLUSTER);
     println!("{} flows in {clusters} clusters, seeds from {first}", args.cases);
     let start = Instant::now();
@@ -83,15 +92,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Writes the case into the corpus.
 fn differ(seed: u64, case: &str) -> Result<()> {
+    let name = keep(seed, case)?;
+    bail!(
+        "the judges differ: `--cases {FLOWS_PER_CLUSTER} --seed {seed}` shows it again, \
+         tests/corpus/found/{name} has the smallest case (give it a title and say what it shows)"
+    );
+}
+
+/// Shows a case and writes it into the corpus. Returns the file's name.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn keep(seed: u64, case: &str) -> Result<String> {
     let directory = run::root().join("tests/corpus/found");
     let name = format!("{seed}.md");
     std::fs::create_dir_all(&directory).context("cannot make tests/corpus/found")?;
     std::fs::write(directory.join(&name), case).context("cannot write the case")?;
     println!("{case}");
-    bail!(
-        "the judges differ: `--cases {FLOWS_PER_CLUSTER} --seed {seed}` shows it again, \
-         tests/corpus/found/{name} has the smallest case (give it a title and say what it shows)"
-    );
+    Ok(name)
 }
 
 /// Seconds since 1970.

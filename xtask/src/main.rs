@@ -6,6 +6,7 @@ mod differential;
 mod docs;
 mod fuzz;
 mod generate;
+mod kernel;
 mod measure;
 mod readme;
 mod run;

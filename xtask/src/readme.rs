@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::run;
 
 /// The command that the README must have: it runs the main job on the example.
-const MAIN_JOB: &str = "cargo run --release -- test examples/shop/matrix.md examples/shop";
+const MAIN_JOB: &str = "cargo run --release -- lab examples/shop";
 /// The command that the README must have: it runs the tests.
 const TESTS: &str = "cargo xtask test";
 

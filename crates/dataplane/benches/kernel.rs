@@ -51,7 +51,13 @@ fn run(criterion: &mut Criterion, label: &str, table: &Table) {
     group.sample_size(50);
     let mut keeper = Keeper::open("bench", Ownership::Shared).unwrap();
     keeper.set(table.clone()).unwrap();
-    let shape = SetShape { name: "peers_7".into(), key: vec![KeyType::Ipv4], interval: false, map: false };
+    let shape = SetShape {
+        name: "peers_7".into(),
+        key: vec![KeyType::Ipv4],
+        interval: false,
+        size: None,
+        map: false,
+    };
     let member = || vec![Member { key: vec![Value::Ipv4(Ipv4Addr::new(10, 99, 0, 1))], verdict: None }];
     let one = |change| Transaction { table: "bench".into(), changes: vec![change] };
     let add = one(Change::AddElements(shape.clone(), member()));
@@ -94,7 +100,7 @@ fn node(policies: u32, peers: u32) -> Table {
     for policy in 0..policies {
         let members = if policy < 20 { peers } else { 20 };
         let elements: BTreeSet<_> = (0..members).map(|peer| vec![address(peer * 7 + policy)]).collect();
-        let set = Set { key: vec![KeyType::Ipv4], interval: false, elements };
+        let set = Set { key: vec![KeyType::Ipv4], interval: false, size: None, elements };
         table.sets.insert(format!("peers_{policy}").into(), set);
         let rules = (0..10).map(|index| {
             let set = format!("peers_{}", (policy + index) % policies).into();
@@ -115,7 +121,7 @@ fn node(policies: u32, peers: u32) -> Table {
         .map(|pod| (vec![address(pod)], Verdict::Jump(format!("policy_{}", pod * policies / 110).into())));
     table.maps.insert(
         "pods".into(),
-        Map { key: vec![KeyType::Ipv4], interval: false, elements: dispatch.collect() },
+        Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: dispatch.collect() },
     );
     let rules = vec![
         rule(vec![Statement::VerdictMap {

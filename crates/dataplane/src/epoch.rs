@@ -9,7 +9,10 @@
 //! nothing changes for a marked connection unless a rule changes or one of its addresses enters or leaves a set. An
 //! address that no pod has had before can enter; one that no pod has any more can leave, and is remembered.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ringfence_model::cluster::Cluster;
 
@@ -21,8 +24,8 @@ use crate::{
 /// Who has, and has had, an address.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    /// Addresses of pods now; those on their node's network share the node's, which is no pod's.
-    present: BTreeSet<IpAddr>,
+    /// How many pods have an address now; those on their node's network share the node's, which is no pod's.
+    present: BTreeMap<IpAddr, usize>,
     /// Addresses that pods have had and have no more. Connections with them may go on, of peers that have not noticed, and
     /// be marked anew as ones with nobody in particular: whoever gets the address must not inherit them.
     past: BTreeSet<IpAddr>,
@@ -40,10 +43,39 @@ impl Addresses {
     /// Whether a change of the program, which comes with this cluster, needs a new epoch; keeps count of addresses.
     pub fn change(&mut self, transaction: &Transaction, cluster: &Cluster) -> bool {
         let now = present(cluster);
-        let new = |address: &IpAddr| {
-            now.contains(address) && !self.present.contains(address) && !self.past.contains(address)
-        };
-        let gone = |address: &IpAddr| self.present.contains(address) && !now.contains(address);
+        let lost = self.present.keys().filter(|address| !now.contains_key(*address)).copied().collect();
+        let won = now.keys().filter(|address| !self.present.contains_key(*address)).copied().collect();
+        self.present = now;
+        self.decide(transaction, &lost, &won)
+    }
+
+    /// As [`Self::change`], for a change of the cluster in which one pod (not on its node's network) had some addresses before
+    /// and has others now.
+    pub fn change_pod(&mut self, transaction: &Transaction, gone: &[IpAddr], come: &[IpAddr]) -> bool {
+        let touched: BTreeSet<IpAddr> = gone.iter().chain(come).copied().collect();
+        let before: BTreeSet<IpAddr> =
+            touched.iter().filter(|address| self.present.contains_key(*address)).copied().collect();
+        for address in come {
+            *self.present.entry(*address).or_default() += 1;
+        }
+        for address in gone {
+            if let Some(count) = self.present.get_mut(address) {
+                *count -= 1;
+                if *count == 0 {
+                    self.present.remove(address);
+                }
+            }
+        }
+        let has = |address: &IpAddr| self.present.contains_key(address);
+        let lost = before.iter().filter(|address| !has(address)).copied().collect();
+        let won = touched.iter().filter(|address| !before.contains(*address) && has(address)).copied().collect();
+        self.decide(transaction, &lost, &won)
+    }
+
+    /// `lost` are the addresses that nobody has any more, and `won` those that nobody had.
+    fn decide(&mut self, transaction: &Transaction, lost: &BTreeSet<IpAddr>, won: &BTreeSet<IpAddr>) -> bool {
+        let new = |address: &IpAddr| won.contains(address) && !self.past.contains(address);
+        let gone = |address: &IpAddr| lost.contains(address);
         let made: BTreeSet<&str> = transaction
             .changes
             .iter()
@@ -67,7 +99,7 @@ impl Addresses {
                 false
             }
         };
-        let reused = now.difference(&self.present).any(|address| self.left.contains(address));
+        let reused = won.iter().any(|address| self.left.contains(address));
         let needed = reused || !transaction.changes.iter().all(harmless);
         if needed {
             self.left.clear();
@@ -79,15 +111,19 @@ impl Addresses {
             let keys = removed.flatten().flat_map(|member| &member.key);
             self.left.extend(keys.filter_map(address));
         }
-        self.past.extend(self.present.difference(&now).copied());
-        self.present = now;
+        self.past.extend(lost);
         needed
     }
 }
 
-fn present(cluster: &Cluster) -> BTreeSet<IpAddr> {
-    let pods = cluster.pods.iter().filter(|pod| !pod.finished && !pod.host_network);
-    pods.flat_map(|pod| pod.addresses.iter().copied()).collect()
+fn present(cluster: &Cluster) -> BTreeMap<IpAddr, usize> {
+    let mut present = BTreeMap::new();
+    for pod in cluster.pods.iter().filter(|pod| !pod.finished && !pod.host_network) {
+        for address in &pod.addresses {
+            *present.entry(*address).or_default() += 1;
+        }
+    }
+    present
 }
 
 fn address(value: &Value) -> Option<IpAddr> {
@@ -140,7 +176,7 @@ mod tests {
 
     fn set(members: &[[u8; 4]]) -> Set {
         let elements = members.iter().map(|address| vec![Value::Ipv4((*address).into())]).collect();
-        Set { key: vec![KeyType::Ipv4], interval: false, elements }
+        Set { key: vec![KeyType::Ipv4], interval: false, size: None, elements }
     }
 
     /// A program with a set of peers.

@@ -212,19 +212,22 @@ fn sample(feature: Feature, name: &str) -> Table {
         Feature::Intervals => {
             table.sets.insert(
                 "probe".into(),
-                Set { key: vec![KeyType::Ipv4], interval: true, elements: Default::default() },
+                Set { key: vec![KeyType::Ipv4], interval: true, size: None, elements: Default::default() },
             );
         }
         Feature::Concatenations => {
             let key = vec![KeyType::Protocol, KeyType::Port];
             let element = vec![Value::Protocol(6), Value::PortRange(1, 2)];
-            table.sets.insert("probe".into(), Set { key, interval: true, elements: [element].into() });
+            table
+                .sets
+                .insert("probe".into(), Set { key, interval: true, size: None, elements: [element].into() });
         }
         Feature::VerdictMaps => {
             let elements = [(vec![Value::Protocol(6)], Verdict::Accept)].into();
-            table
-                .maps
-                .insert("probe".into(), Map { key: vec![KeyType::Protocol], interval: false, elements });
+            table.maps.insert(
+                "probe".into(),
+                Map { key: vec![KeyType::Protocol], interval: false, size: None, elements },
+            );
         }
         Feature::Connections => output.push(vec![Statement::State(2), Statement::Reply(true)]),
         Feature::Mark => output.push(vec![

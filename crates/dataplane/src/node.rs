@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use ringfence_model::Text;
-use ringfence_policy::Compiled;
+use ringfence_policy::{Compiled, compiled::Change};
 
 use crate::{
-    compile::{Options, Program, compile},
+    compile::{Options, Plan, Planner, Program, compile},
     epoch::Addresses,
     netlink::{Error, Wire},
     nft::{Name, Statement, Table},
@@ -23,8 +23,6 @@ pub struct Node<W = crate::netlink::Socket> {
     /// The program that ought to be in the kernel.
     program: Program,
     addresses: Addresses,
-    /// The maps that go by their other names at the moment.
-    swapped: BTreeSet<Name>,
     /// Whether it may not be: a change failed, or somebody else was there.
     unsure: bool,
 }
@@ -56,18 +54,14 @@ impl<W: Wire> Node<W> {
         let left = table.as_ref().and_then(|left| epoch_of(left, &options));
         options.epoch = left.unwrap_or(options.epoch);
         let mut program = compile(compiled, audited, name, &options);
-        let swapped = table.map(|left| program.swap_maps(&left, &BTreeSet::new())).unwrap_or_default();
+        if let Some(table) = &table {
+            program.swap_maps(table);
+            program.table.keep_sizes(table);
+        }
         let addresses = Addresses::of(compiled.cluster());
         let (name, first) = (name.into(), program.clone());
-        let mut node = Self {
-            name,
-            options,
-            keeper,
-            program: first,
-            addresses: addresses.clone(),
-            swapped,
-            unsure: false,
-        };
+        let mut node =
+            Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
         node.load(program, addresses, left.is_some())?;
         Ok(node)
     }
@@ -103,11 +97,11 @@ impl<W: Wire> Node<W> {
     /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
         let mut program = compile(compiled, audited, &self.name, &self.options);
-        let swapped = program.swap_maps(&self.program.table, &self.swapped);
+        program.swap_maps(&self.program.table);
+        program.table.keep_sizes(&self.program.table);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
-        self.swapped = swapped;
         self.load(program, addresses, judges_again)?;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
@@ -162,6 +156,109 @@ impl<W: Wire> Node<W> {
     }
 }
 
+/// A node that is told of single changes, each of which costs what it touches, not a whole program.
+#[derive(Debug)]
+pub struct LiveNode<W = crate::netlink::Socket> {
+    options: Options,
+    keeper: Keeper<W>,
+    planner: Planner,
+    addresses: Addresses,
+    /// Whether the kernel may have another program: a change failed, or somebody else was there.
+    unsure: bool,
+}
+
+impl<W: Wire> LiveNode<W> {
+    /// As [`Node::start`].
+    ///
+    /// # Errors
+    /// Those of [`Keeper::set`]; what was there before is then still in effect.
+    pub fn start(
+        mut keeper: Keeper<W>,
+        compiled: Compiled,
+        audited: Option<Compiled>,
+        name: &str,
+        mut options: Options,
+    ) -> Result<Self, Error> {
+        let left = keeper.adopt()?.and_then(|left| epoch_of(&left, &options));
+        options.epoch = left.unwrap_or(options.epoch);
+        let addresses = Addresses::of(compiled.cluster());
+        let planner = Planner::new(compiled, audited, name, options.clone());
+        let mut node = Self { options, keeper, planner, addresses, unsure: false };
+        node.keeper.set(node.planner.program().table.clone())?;
+        if left.is_some() {
+            node.judge_again()?;
+        }
+        Ok(node)
+    }
+
+    /// The program: that in the kernel, unless the last change ended with an error.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        self.planner.program()
+    }
+
+    /// Applies a change of the cluster, in one step for every packet.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept: [`Self::repair`], or the next change, brings it
+    /// to the kernel.
+    pub fn apply(&mut self, change: Change) -> Result<Updated, Error> {
+        let Plan { transaction, gone, come, .. } = self.planner.apply(change);
+        // What the kernel has not got yet counts as a change that may forbid something.
+        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) | self.unsure;
+        let changes = transaction.changes.len();
+        if self.unsure || self.keeper.current().is_none() {
+            self.unsure = true;
+            self.keeper.set(self.planner.program().table.clone())?;
+        } else if changes > 0 {
+            self.unsure = true;
+            self.keeper.apply(&transaction)?;
+        }
+        if judges_again {
+            self.judge_again()?;
+        }
+        self.unsure = false;
+        Ok(Updated { changes, judges_again })
+    }
+
+    /// Moves the epoch on, in a transaction of its own: see [`Node::update`].
+    fn judge_again(&mut self) -> Result<(), Error> {
+        self.unsure = true;
+        self.options.epoch += 1;
+        let transaction = self.planner.set_epoch(self.options.epoch);
+        self.keeper.apply(&transaction)?;
+        self.unsure = false;
+        Ok(())
+    }
+
+    /// Reads the table back and puts right what somebody else has changed, or what an error left undone. Says whether there
+    /// was something to put right.
+    ///
+    /// # Errors
+    /// Those of [`Keeper::repair`] and [`Keeper::set`].
+    pub fn repair(&mut self) -> Result<bool, Error> {
+        if !self.unsure {
+            let result = self.keeper.repair();
+            self.unsure = !matches!(result, Ok(false));
+            result?;
+        }
+        if !self.unsure {
+            return Ok(false);
+        }
+        self.keeper.set(self.planner.program().table.clone())?;
+        self.judge_again()?;
+        Ok(true)
+    }
+
+    /// As [`Node::remove`].
+    ///
+    /// # Errors
+    /// Those of [`Keeper::remove`].
+    pub fn remove(mut self) -> Result<(), Error> {
+        self.keeper.remove()
+    }
+}
+
 /// The epoch with which a program marks what it allows: nothing if it is none of ours, or for another mask.
 fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     let statements = table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
@@ -181,13 +278,20 @@ fn other_name(name: &Name) -> Name {
 
 impl Program {
     /// Gives maps other names than before if some of their elements lead elsewhere now: such an element cannot change
-    /// in the kernel without packets that find neither the old nor the new, so there must be two maps. Says which go by their
-    /// other names, of which `swapped` did before.
-    fn swap_maps(&mut self, before: &Table, swapped: &BTreeSet<Name>) -> BTreeSet<Name> {
+    /// in the kernel without packets that find neither the old nor the new, so there must be two maps.
+    fn swap_maps(&mut self, before: &Table) {
         let mut now = BTreeSet::new();
+        let statements =
+            before.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.statements);
+        let used: BTreeSet<&Name> = statements
+            .filter_map(|statement| match statement {
+                Statement::VerdictMap { map, .. } => Some(map),
+                _ => None,
+            })
+            .collect();
         for (name, map) in &self.table.maps {
             let other = other_name(name);
-            let was = swapped.contains(name);
+            let was = used.contains(&other);
             let present = before.maps.get(if was { &other } else { name });
             let elsewhere = present.is_some_and(|present| {
                 map.elements
@@ -211,11 +315,10 @@ impl Program {
                 *map = other_name(map);
             }
         }
-        now
     }
 
     /// Makes it the same program at another epoch.
-    fn set_epoch(&mut self, options: &Options) {
+    pub(crate) fn set_epoch(&mut self, options: &Options) {
         let (before, after) = (self.epoch_mark, options.epoch_mark());
         let statements = self
             .table
@@ -232,5 +335,57 @@ impl Program {
             }
         }
         self.epoch_mark = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        compile::Counts,
+        nft::{Chain, Field, KeyType, Map, Rule, Value, Verdict},
+    };
+    use ringfence_model::address::Family;
+
+    /// A program whose map leads one address somewhere.
+    fn program(to: &[(u8, &str)]) -> Program {
+        let mut table = Table::new("t");
+        let elements = to.iter().map(|(last, chain)| {
+            (vec![Value::Ipv4([10, 0, 0, *last].into())], Verdict::Jump((*chain).into()))
+        });
+        let map = Map { key: vec![KeyType::Ipv4], interval: false, elements: elements.collect(), size: None };
+        table.maps.insert("in4".into(), map);
+        let look_up =
+            Statement::VerdictMap { fields: vec![Field::Destination(Family::V4)], map: "in4".into() };
+        let rules = vec![Rule { statements: vec![look_up], comment: None }];
+        table.chains.insert("judge".into(), Chain { hook: None, rules });
+        Program { table, rules: Default::default(), notes: Vec::new(), mark_mask: 0xff00, epoch_mark: 0x100 }
+    }
+
+    #[test]
+    fn an_element_never_leads_elsewhere_in_place() {
+        let steps: [(&[(u8, &str)], &str); 6] = [
+            (&[(1, "a")], "in4"),
+            // Elements come and go.
+            (&[(1, "a"), (2, "b")], "in4"),
+            (&[(2, "b")], "in4"),
+            // One leads elsewhere.
+            (&[(2, "c")], "in4_2"),
+            (&[(2, "c"), (3, "a")], "in4_2"),
+            (&[(2, "b"), (3, "a")], "in4"),
+        ];
+        let mut before = program(&[]);
+        for (to, name) in steps {
+            let mut now = program(to);
+            now.swap_maps(&before.table);
+            assert_eq!(now.table.maps.keys().map(|name| &**name).collect::<Vec<_>>(), [name]);
+            let rule = &now.table.chains["judge"].rules[0].statements[0];
+            assert!(matches!(rule, Statement::VerdictMap { map, .. } if **map == *name), "{rule:?}");
+            assert_eq!(
+                now.counts(),
+                Counts { maps: 1, chains: 1, rules: 1, elements: to.len(), ..Counts::default() }
+            );
+            before = now;
+        }
     }
 }

@@ -86,13 +86,13 @@ pub fn hook(hook: Hook) -> String {
 
 fn render_set(name: &str, set: &Set) -> String {
     let elements = set.elements.iter().map(|item| element(item, &set.key));
-    block("set", name, &key_type(&set.key), set.interval, elements)
+    block("set", name, &key_type(&set.key), set.interval, set.size, elements)
 }
 
 fn render_map(name: &str, map: &Map) -> String {
     let elements =
         map.elements.iter().map(|(item, to)| format!("{} : {}", element(item, &map.key), verdict(to)));
-    block("map", name, &format!("{} : verdict", key_type(&map.key)), map.interval, elements)
+    block("map", name, &format!("{} : verdict", key_type(&map.key)), map.interval, map.size, elements)
 }
 
 fn block(
@@ -100,9 +100,13 @@ fn block(
     name: &str,
     types: &str,
     interval: bool,
+    size: Option<u32>,
     elements: impl Iterator<Item = String>,
 ) -> String {
     let mut text = format!("\t{kind} {name} {{\n\t\ttype {types}\n");
+    if let Some(size) = size {
+        let _ = writeln!(text, "\t\tsize {size}");
+    }
     if interval {
         text.push_str("\t\tflags interval\n");
     }
@@ -175,6 +179,8 @@ fn statement(statement: &Statement) -> String {
             format!("{} {}{}", field(*of), not(negated), self::value(value, of.key_type()))
         }
         Statement::In { fields: of, set, negated } => format!("{} {}@{set}", fields(of), not(negated)),
+        Statement::Family(Family::V4) => "meta nfproto ipv4".into(),
+        Statement::Family(Family::V6) => "meta nfproto ipv6".into(),
         Statement::Reply(true) => "ct direction reply".into(),
         Statement::Reply(false) => "ct direction original".into(),
         Statement::State(bits) => format!("ct state {}", state(*bits)),
@@ -288,10 +294,13 @@ mod tests {
             Value::Protocol(6),
             Value::PortRange(80, 90),
         ];
-        let set = Set { key, interval: true, elements: [element].into() };
+        let set = Set { key, interval: true, size: None, elements: [element].into() };
         table.sets.insert("allowed".into(), set);
         let elements = [(vec![Value::Ipv4([10, 0, 0, 2].into())], Verdict::Goto("deny_1".into()))].into();
-        table.maps.insert("pods".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
+        table.maps.insert(
+            "pods".into(),
+            Map { key: vec![KeyType::Ipv4], interval: false, size: Some(64), elements },
+        );
         let log = LogTo { prefix: "i:shop/web".into(), group: 13, snaplen: 128, queue_threshold: 16 };
         let deny = vec![
             rule(vec![Statement::Limit { rate: 10, burst: 20 }, Statement::Log(log)]),
@@ -324,6 +333,7 @@ mod tests {
 
 	map pods {
 		type ipv4_addr : verdict
+		size 64
 		elements = { 10.0.0.2 : goto deny_1 }
 	}
 

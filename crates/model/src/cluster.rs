@@ -95,6 +95,15 @@ impl Cluster {
         IpSet::from_nets(self.nodes.iter().flat_map(|node| &node.pod_cidrs).chain(&self.pod_cidrs))
     }
 
+    /// Whether some policy only reports ([`AUDIT_ANNOTATION`](crate::network_policy::AUDIT_ANNOTATION)).
+    #[must_use]
+    pub fn has_audit_policies(&self) -> bool {
+        let network = self.network_policies.iter().map(|policy| &policy.meta);
+        let tiers = self.tier_policies.iter().map(|policy| &policy.meta);
+        let cilium = self.cilium_policies.iter().map(|policy| &policy.meta);
+        network.chain(tiers).chain(cilium).any(|policy| policy.audit)
+    }
+
     /// The families of which the input shows an address of a pod, a node or a Service, or a pod or Service network;
     /// IPv4 if it shows none.
     #[must_use]

@@ -115,6 +115,8 @@ pub enum Missing {
     /// Whether a request meets a condition that the engine does not judge, or that the question leaves open
     /// (a header, a host).
     RequestDetail(Text),
+    /// Packets were asked to decide, and none can: the reason.
+    NoPacket(Text),
 }
 
 /// Why a rule that almost matched did not.

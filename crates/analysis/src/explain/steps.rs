@@ -328,5 +328,6 @@ pub fn missing_text(missing: &Missing) -> String {
         }
         Missing::ExternalReference(what) => format!("not known: what `{what}` selects outside this input"),
         Missing::RequestDetail(what) => format!("not stated by the request: `{what}`"),
+        Missing::NoPacket(why) => format!("no packet can decide it: {why}"),
     }
 }

@@ -200,7 +200,7 @@ impl Classes {
         let (name, new) = names.of("pp", &format!("{:?}", parts.ports));
         if new {
             let key = vec![KeyType::Protocol, KeyType::Port];
-            let map = Map { key, interval: parts.ranges, elements: parts.ports.clone() };
+            let map = Map { key, interval: parts.ranges, size: None, elements: parts.ports.clone() };
             self.maps.insert(name.clone(), map);
         }
         Some(name)
@@ -253,6 +253,7 @@ impl Classes {
             self.sets.entry(PORTED.into()).or_insert_with(|| Set {
                 key: vec![KeyType::Protocol],
                 interval: false,
+                size: None,
                 elements: [TCP, UDP, SCTP].into_iter().map(|number| vec![Value::Protocol(number)]).collect(),
             });
         }
@@ -266,7 +267,7 @@ impl Classes {
         let (name, new) = names.of("icmp", &format!("{key:?} {kinds:?}"));
         if new {
             let elements = kinds.iter().map(|kind| vec![Value::Icmp(*kind)]).collect();
-            self.sets.insert(name.clone(), Set { key: vec![key], interval: false, elements });
+            self.sets.insert(name.clone(), Set { key: vec![key], interval: false, size: None, elements });
         }
         name
     }

@@ -53,12 +53,17 @@ fn range_value(range: IpRange) -> Option<Value> {
 pub(super) fn address_set(family: Family, addresses: impl IntoIterator<Item = IpAddr>) -> Set {
     let elements: BTreeSet<Element> =
         addresses.into_iter().map(|address| vec![address_value(address)]).collect();
-    Set { key: vec![key_type(family)], interval: false, elements }
+    Set { key: vec![key_type(family)], interval: false, size: None, elements }
 }
 
 fn network_set(family: Family, networks: &IpSet) -> Set {
     let elements = networks.ranges().filter_map(range_value).map(|value| vec![value]).collect();
-    Set { key: vec![key_type(family)], interval: true, elements }
+    Set { key: vec![key_type(family)], interval: true, size: None, elements }
+}
+
+/// The name of the set of pairs of a pod's address with itself.
+pub(super) fn hairpin(family: Family) -> Name {
+    format!("hairpin{}", digit(family)).into()
 }
 
 /// The name of a dispatch map: what it is for, the direction, the family, and whether it is for replies.
@@ -77,6 +82,8 @@ pub(super) struct Entries {
     pub(super) chains: BTreeMap<Name, Chain>,
     pub(super) sets: BTreeMap<Name, Set>,
     pub(super) maps: BTreeMap<Name, Map>,
+    /// The sets that groups share, by name; what is in them is for the caller to see to.
+    pub(super) shared: BTreeMap<Name, (Shared, Family)>,
     /// Addresses of pods that some rules apply to.
     pub(super) subjects: BTreeSet<IpAddr>,
     /// Whether connections from the node itself, or to it, can be denied.
@@ -90,7 +97,7 @@ struct Test {
 }
 
 impl Entries {
-    /// Adds a group in one family.
+    /// Adds a group in one family, and returns where packets of each behaviour go.
     pub(super) fn add(
         &mut self,
         enforcement: &Enforcement<'_>,
@@ -98,7 +105,7 @@ impl Entries {
         (purpose, family): (Purpose, Family),
         subjects: &Subjects,
         peers: &Peers,
-    ) {
+    ) -> Vec<Target> {
         let direction = subjects.direction;
         let of = (purpose, direction, family);
         let targets: Vec<Target> = peers
@@ -141,6 +148,7 @@ impl Entries {
             self.chains.insert(mirror.clone(), chain(behind, |target| &target.reply));
             self.enter(dispatch(purpose, direction, family, true), family, subjects, &mirror);
         }
+        targets
     }
 
     /// Puts the group's addresses into a dispatch map.
@@ -162,12 +170,14 @@ impl Entries {
         targets: &[Target],
     ) -> Vec<Test> {
         let mut tests = Vec::new();
-        let mut listed: Vec<(&Target, &Vec<IpAddr>)> =
-            targets.iter().zip(&peers.listed).filter(|(_, addresses)| !addresses.is_empty()).collect();
-        listed.sort_unstable();
+        // Behaviours that differ only in what no packet shows lead to the same chain, and share a set.
+        let mut listed: BTreeMap<&Target, Vec<IpAddr>> = BTreeMap::new();
+        for (target, addresses) in targets.iter().zip(&peers.listed).filter(|(_, list)| !list.is_empty()) {
+            listed.entry(target).or_default().extend(addresses);
+        }
         for (target, addresses) in listed {
-            let set: Name = format!("{chain}_{}", target.label()).into();
-            self.sets.insert(set.clone(), address_set(family, addresses.iter().copied()));
+            let set = listed_set(chain, target);
+            self.sets.insert(set.clone(), address_set(family, addresses));
             tests.push(Test { set, target: target.clone() });
         }
         for (shared, behaviour) in &peers.shared {
@@ -175,18 +185,20 @@ impl Entries {
             let set = self.shared(enforcement, *shared, family);
             tests.push(Test { set, target: target.clone() });
         }
-        let mut outside: Vec<(&Target, &IpSet)> =
-            targets.iter().zip(&peers.outside).filter(|(_, networks)| !networks.is_empty()).collect();
-        outside.sort_unstable();
+        let mut outside: BTreeMap<&Target, IpSet> = BTreeMap::new();
+        for (target, networks) in targets.iter().zip(&peers.outside).filter(|(_, all)| !all.is_empty()) {
+            let all = outside.entry(target).or_default();
+            *all = all.union(networks);
+        }
         for (target, networks) in outside {
             let set: Name = format!("{chain}_net_{}", target.label()).into();
-            self.sets.insert(set.clone(), network_set(family, networks));
+            self.sets.insert(set.clone(), network_set(family, &networks));
             tests.push(Test { set, target: target.clone() });
         }
         tests
     }
 
-    /// The name of a shared set, which is made if it is not there.
+    /// The name of a shared set.
     fn shared(&mut self, enforcement: &Enforcement<'_>, shared: Shared, family: Family) -> Name {
         let digit = digit(family);
         let name: Name = match shared {
@@ -195,15 +207,18 @@ impl Entries {
             Shared::Pods => format!("pods{digit}").into(),
             Shared::Selector(id) => self.names.of(&format!("sel{digit}"), &enforcement.selector(id)).0,
         };
-        self.sets
-            .entry(name.clone())
-            .or_insert_with(|| address_set(family, enforcement.members(shared, family)));
+        self.shared.insert(name.clone(), (shared, family));
         name
     }
 }
 
+/// The name of the set of the addresses that an entry chain sends to a target.
+pub(super) fn listed_set(chain: &str, target: &Target) -> Name {
+    format!("{chain}_{}", target.label()).into()
+}
+
 pub(super) fn empty_dispatch(family: Family) -> Map {
-    Map { key: vec![key_type(family)], interval: false, elements: BTreeMap::new() }
+    Map { key: vec![key_type(family)], interval: false, size: None, elements: BTreeMap::new() }
 }
 
 /// The policies of a group, as many as a comment holds.

@@ -11,6 +11,7 @@ mod entry;
 mod frame;
 mod names;
 mod options;
+mod planner;
 mod verdicts;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -27,10 +28,11 @@ use ringfence_policy::{
 };
 
 pub use options::{Options, Rate, Refusal};
+pub use planner::{Plan, Planner};
 pub use verdicts::Logs;
 
 use crate::{nft::Table, prefix::RuleId};
-use entry::Entries;
+use entry::{Entries, address_set};
 use frame::Frame;
 use verdicts::{Purpose, Verdicts};
 
@@ -94,6 +96,17 @@ pub struct Program {
 }
 
 impl Program {
+    /// A program that does nothing.
+    fn empty(options: &Options) -> Self {
+        Self {
+            table: Table::new(options.table.as_str()),
+            rules: BTreeMap::new(),
+            notes: Vec::new(),
+            mark_mask: options.mark_mask,
+            epoch_mark: options.epoch_mark(),
+        }
+    }
+
     /// How large it is.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -116,7 +129,7 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
     let view =
         View { strict_own_node: options.strict_own_node, allow_reasons: options.log_allowed.is_some() };
     let enforcement = compiled.enforcement(node, &options.own_addresses, view);
-    let mut verdicts = Verdicts::new(options);
+    let mut verdicts = Verdicts::new(options, enforcement.families());
     let mut entries = Entries::default();
     add(&enforcement, Purpose::Enforce, &mut entries, &mut verdicts, |_| true);
     let mut audits = false;
@@ -126,15 +139,7 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
         audits = add(&audit, Purpose::Audit, &mut entries, &mut verdicts, differs);
     }
     let mut notes = verdicts.notes.clone();
-    notes.extend(enforcement.claimed().iter().copied().map(Note::Claimed));
-    notes.extend(
-        enforcement
-            .without_address()
-            .map(|pod| Note::NoAddress(format!("{}/{}", pod.namespace, pod.name).into())),
-    );
-    if !entries.subjects.is_empty() && !enforcement.knows_own_node() {
-        notes.insert(Note::NoNodeAddress);
-    }
+    notes.extend(self::notes(&enforcement, !entries.subjects.is_empty()));
     let table = Frame { options, families: enforcement.families(), audits }.table(entries, verdicts.chains);
     Program {
         table,
@@ -143,6 +148,15 @@ pub fn compile(compiled: &Compiled, audited: Option<&Compiled>, node: &str, opti
         mark_mask: options.mark_mask,
         epoch_mark: options.epoch_mark(),
     }
+}
+
+/// What a person should know about the node. `covered` says whether any rule applies to a pod of it.
+fn notes(enforcement: &Enforcement<'_>, covered: bool) -> impl Iterator<Item = Note> {
+    let claimed = enforcement.claimed().iter().copied().map(Note::Claimed);
+    let nameless = enforcement.without_address();
+    let nameless = nameless.map(|pod| Note::NoAddress(format!("{}/{}", pod.namespace, pod.name).into()));
+    let unknown = (covered && !enforcement.knows_own_node()).then_some(Note::NoNodeAddress);
+    claimed.chain(nameless).chain(unknown)
 }
 
 /// Adds all groups of pods that `wanted` holds for, and says whether there is any. The groups are independent of each
@@ -169,6 +183,10 @@ fn add(
         if let Some(peers) = peers {
             entries.add(enforcement, verdicts, (purpose, *family), subjects, peers);
         }
+    }
+    for (name, (shared, family)) in std::mem::take(&mut entries.shared) {
+        let members = || address_set(family, enforcement.members(shared, family));
+        entries.sets.entry(name).or_insert_with(members);
     }
     !work.is_empty()
 }

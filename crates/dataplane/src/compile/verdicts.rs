@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{
+    address::Family,
     network_policy::PolicyMeta,
     verdict::{Condition, Direction, Missing, Outcome, Reason, RuleRef},
 };
@@ -12,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Note,
+    entry::hairpin,
     names::hash,
     options::{Options, Rate, Refusal},
 };
@@ -55,6 +57,7 @@ pub(super) enum Purpose {
 /// The verdicts given so far.
 pub(super) struct Verdicts<'a> {
     options: &'a Options,
+    families: &'a [Family],
     known: FxHashMap<(Purpose, Direction, Decision), Verdict>,
     taken: BTreeMap<RuleId, String>,
     pub(super) rules: BTreeMap<RuleId, Logs>,
@@ -79,9 +82,10 @@ pub(super) fn is(field: Field, value: Value) -> Statement {
 }
 
 impl<'a> Verdicts<'a> {
-    pub(super) fn new(options: &'a Options) -> Self {
+    pub(super) fn new(options: &'a Options, families: &'a [Family]) -> Self {
         let mut verdicts = Self {
             options,
+            families,
             known: FxHashMap::default(),
             taken: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -194,7 +198,17 @@ impl<'a> Verdicts<'a> {
     fn deny(&self, id: RuleId, logs: &Logs) -> Chain {
         let log = self.options.log_denied.map(|rate| self.log(id, logs, rate));
         let refuse = rule(vec![Statement::Counter, goto(REFUSE)]);
-        Chain { hook: None, rules: log.into_iter().chain([refuse]).collect() }
+        Chain { hook: None, rules: self.own().chain(log).chain([refuse]).collect() }
+    }
+
+    /// Lets what a pod sends to itself pass, which no policy applies to. It is looked for where something else would happen
+    /// to it, because looking it up costs more than all other tests that a packet meets which is allowed anyway.
+    fn own(&self) -> impl Iterator<Item = Rule> {
+        self.families.iter().map(|family| {
+            let fields = vec![Field::Source(*family), Field::Destination(*family)];
+            let own = Statement::In { fields, set: hairpin(*family), negated: false };
+            rule(vec![own, go(Verdict::Return)])
+        })
     }
 
     /// Logs the first packet of a connection, and lets it pass.
@@ -203,14 +217,16 @@ impl<'a> Verdicts<'a> {
         let mut rules = vec![
             rule(vec![Statement::Reply(true), go(Verdict::Return)]),
             rule(vec![Statement::Mark { mask, value: 0, negated: true }, go(Verdict::Return)]),
-            rule(vec![Statement::Counter]),
         ];
+        rules.extend(self.own());
+        rules.push(rule(vec![Statement::Counter]));
         rules.extend(self.options.log_allowed.map(|rate| self.log(id, logs, rate)));
         Chain { hook: None, rules }
     }
 
     fn audit(&self, id: RuleId, logs: &Logs) -> Chain {
-        let mut rules = vec![rule(vec![Statement::Counter])];
+        let mut rules: Vec<Rule> = self.own().collect();
+        rules.push(rule(vec![Statement::Counter]));
         let rate = self.options.log_denied.unwrap_or(Rate { rate: 100, burst: 200 });
         rules.push(self.log(id, logs, rate));
         Chain { hook: None, rules }

@@ -260,6 +260,7 @@ impl<'a> Run<'a> {
                         None => false,
                     }
                 }
+                Step::Family(family) => Family::of(self.packet.destination) == *family,
                 Step::Reply(wanted) => {
                     matches!(self.packet.tracked, Tracked::Connection { reply, .. } if reply == *wanted)
                 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use ringfence_model::address::Family;
+
 use super::{
     Invalid, Machine,
     index::{self, Index},
@@ -28,6 +30,7 @@ pub(super) struct Base {
 pub(super) enum Step {
     Is { field: Field, first: u128, last: u128, negated: bool },
     In { fields: Vec<Field>, set: usize, negated: bool },
+    Family(Family),
     Reply(bool),
     State(u32),
     Mark { mask: u32, value: u32, negated: bool },
@@ -161,6 +164,7 @@ impl Names<'_> {
                 let at = self.maps.get(map).copied().ok_or_else(|| Invalid::Missing(map.clone()))?;
                 Step::Map { fields: fields.clone(), map: at }
             }
+            Statement::Family(family) => Step::Family(*family),
             Statement::Reply(reply) => Step::Reply(*reply),
             Statement::State(bits) => Step::State(*bits),
             Statement::Mark { mask, value, negated } => {

@@ -106,7 +106,7 @@ fn ports_are_bytes_whatever_the_protocol_and_icmp_is_of_its_family() {
 }
 
 fn set(key: &[KeyType], interval: bool, elements: Vec<Element>) -> Set {
-    Set { key: key.to_vec(), interval, elements: elements.into_iter().collect() }
+    Set { key: key.to_vec(), interval, size: None, elements: elements.into_iter().collect() }
 }
 
 fn lookup(set: Set, fields: &[Field], packet: &Packet, negated: bool) -> bool {
@@ -190,6 +190,8 @@ fn concatenated_ranges() {
 #[test]
 fn connection_tracking() {
     let with = |state, reply, mark| tcp().tracked(Tracked::Connection { state, reply, mark });
+    assert!(matches(Statement::Family(Family::V4), &tcp()));
+    assert!(!matches(Statement::Family(Family::V6), &tcp()));
     assert!(matches(Statement::Reply(true), &tcp().reply(0)));
     assert!(!matches(Statement::Reply(true), &tcp()));
     assert!(matches(Statement::Reply(false), &tcp()));
@@ -275,6 +277,7 @@ fn verdict_maps() {
     let map = |elements: Vec<(Element, Verdict)>| Map {
         key: vec![KeyType::Protocol, KeyType::Port],
         interval: true,
+        size: None,
         elements: elements.into_iter().collect(),
     };
     let fields = vec![Field::Protocol, Field::DestinationPort];
@@ -412,7 +415,9 @@ fn loops_and_depth_are_refused() {
         chain(vec![vec![Statement::VerdictMap { fields: vec![Field::Protocol], map: "m".into() }]]),
     )]);
     let elements = [(vec![Value::Protocol(6)], Verdict::Goto("a".into()))].into_iter().collect();
-    mapped.maps.insert("m".into(), Map { key: vec![KeyType::Protocol], interval: false, elements });
+    mapped
+        .maps
+        .insert("m".into(), Map { key: vec![KeyType::Protocol], interval: false, size: None, elements });
     assert_eq!(invalid(&mapped), Invalid::Loop("a".into()));
 
     let deep = |depth: usize| {
@@ -477,8 +482,9 @@ fn what_the_kernel_refuses() {
     wrong.chains.insert("a".into(), chain(vec![vec![Statement::In { fields, set: s(), negated: false }]]));
     assert_eq!(invalid(&wrong), Invalid::Fields("a".into(), s()));
     let mut twice = with(set(&[KeyType::Ipv4], false, vec![]));
-    twice
-        .maps
-        .insert(s(), Map { key: vec![KeyType::Ipv4], interval: false, elements: [].into_iter().collect() });
+    twice.maps.insert(
+        s(),
+        Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: [].into_iter().collect() },
+    );
     assert_eq!(invalid(&twice), Invalid::Twice(s()));
 }

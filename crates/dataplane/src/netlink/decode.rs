@@ -219,8 +219,11 @@ impl<'a> Reader<'a> {
             let data = expression.data;
             self.next();
             if expression.name == "meta" && data.number(uapi::NFTA_META_KEY)? == uapi::NFT_META_NFPROTO {
-                // Nothing but what the next field depends on.
-                return self.compare().map(|_| None);
+                let (_, number) = self.compare()?;
+                // Before a verdict it is a test; else it is nothing but what the next field depends on.
+                let tests = self.rest.first().is_none_or(|next| next.name == "immediate");
+                let family = if number == [uapi::NFPROTO_IPV4] { Family::V4 } else { Family::V6 };
+                return Some(tests.then_some(Statement::Family(family)));
             }
             let protocol = expression.name == "meta";
             loaded = if protocol { 1 } else { usize::try_from(data.number(uapi::NFTA_PAYLOAD_LEN)?).ok()? };

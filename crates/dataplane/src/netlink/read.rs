@@ -140,6 +140,8 @@ impl<W: Wire> Nftables<W> {
             read.foreign = true;
             return Ok(());
         };
+        let description = attributes.nested(uapi::NFTA_SET_DESC);
+        let size = description.and_then(|of| of.number(uapi::NFTA_SET_DESC_SIZE)).filter(|size| *size > 0);
         let table = read.table.name.clone();
         let messages = self.ask(uapi::NFT_MSG_GETSETELEM, true, |w| {
             w.text(uapi::NFTA_SET_ELEM_LIST_TABLE, &table);
@@ -163,10 +165,10 @@ impl<W: Wire> Nftables<W> {
         if map {
             let elements =
                 elements.into_iter().filter_map(|(element, verdict)| Some((element, verdict?))).collect();
-            read.table.maps.insert(name.into(), Map { key, interval, elements });
+            read.table.maps.insert(name.into(), Map { key, interval, size, elements });
         } else {
             let elements = elements.into_iter().map(|(element, _)| element).collect();
-            read.table.sets.insert(name.into(), Set { key, interval, elements });
+            read.table.sets.insert(name.into(), Set { key, interval, size, elements });
         }
         Ok(())
     }

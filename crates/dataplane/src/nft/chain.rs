@@ -117,6 +117,9 @@ pub enum Statement {
         /// `!=`
         negated: bool,
     },
+    /// The packet is of this family. It stands before a verdict and nothing else: fields that only one family has test the
+    /// family themselves.
+    Family(Family),
     /// The packet runs in the direction of the connection's first packet (`false`) or against it (`true`). A packet
     /// without a connection matches neither.
     Reply(bool),

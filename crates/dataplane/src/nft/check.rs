@@ -41,6 +41,7 @@ pub fn check(table: &Table) -> Result<(), TooLarge> {
         name(&place, key)?;
         total += set.elements.len();
         set_shape(&place, &set.key)?;
+        size(&place, set.size, set.interval, set.elements.len())?;
         elements(&place, set.interval, &set.key, set.elements.iter())?;
     }
     for (key, map) in &table.maps {
@@ -54,6 +55,7 @@ pub fn check(table: &Table) -> Result<(), TooLarge> {
         }
         total += map.elements.len();
         set_shape(&place, &map.key)?;
+        size(&place, map.size, map.interval, map.elements.len())?;
         elements(&place, map.interval, &map.key, map.elements.keys())?;
         for verdict in map.elements.values() {
             target(&place, table, verdict)?;
@@ -119,6 +121,21 @@ fn set_shape(place: &str, key: &[KeyType]) -> Result<(), TooLarge> {
     }
     if key.len() > 1 && key.iter().any(|field| matches!(field, KeyType::Icmp | KeyType::Icmpv6)) {
         return Err(wrong(place, "types of ICMP messages stand alone in a key"));
+    }
+    Ok(())
+}
+
+fn size(place: &str, size: Option<u32>, interval: bool, length: usize) -> Result<(), TooLarge> {
+    let Some(size) = size else { return Ok(()) };
+    // The kernel counts a range's start and end as two, and not the same in all versions.
+    if interval {
+        return Err(wrong(place, "a set with ranges has no size; leave it out"));
+    }
+    if size == 0 || !usize::try_from(size).is_ok_and(|size| length <= size) {
+        return Err(wrong(
+            place,
+            &format!("there are {length} elements and room for {size}; make it larger"),
+        ));
     }
     Ok(())
 }
@@ -202,6 +219,16 @@ fn check_rule(place: &str, table: &Table, rule: &Rule) -> Result<(), TooLarge> {
         return Err(wrong(place, "a rule has at least one statement"));
     }
     let mut known = Known::default();
+    let tests_family = |statement: &Statement| matches!(statement, Statement::Family(_));
+    if rule.statements.iter().any(tests_family)
+        && !matches!(
+            rule.statements.as_slice(),
+            [Statement::Family(_)] | [Statement::Family(_), Statement::Verdict(_)]
+        )
+    {
+        // What `nft` lists of such rules is not what they say.
+        return Err(wrong(place, "a family is tested before a verdict and nothing else; use two chains"));
+    }
     for (index, statement) in rule.statements.iter().enumerate() {
         if ends(statement) && index + 1 < rule.statements.len() {
             return Err(wrong(place, "a verdict ends the rule; put it last"));

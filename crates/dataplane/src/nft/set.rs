@@ -55,6 +55,9 @@ pub struct Set {
     pub key: Vec<KeyType>,
     /// Whether elements may be ranges; ranges must be disjoint.
     pub interval: bool,
+    /// How many elements it may have, without ranges. The kernel then takes a table of that size, which is faster to look
+    /// into than one that grows, and never takes more elements. Nothing: any number.
+    pub size: Option<u32>,
     /// The elements.
     pub elements: BTreeSet<Element>,
 }
@@ -66,6 +69,9 @@ pub struct Map {
     pub key: Vec<KeyType>,
     /// Whether elements may be ranges; ranges must be disjoint.
     pub interval: bool,
+    /// How many elements it may have, without ranges. The kernel then takes a table of that size, which is faster to look
+    /// into than one that grows, and never takes more elements. Nothing: any number.
+    pub size: Option<u32>,
     /// The elements and what becomes of a packet that matches.
     pub elements: BTreeMap<Element, Verdict>,
 }

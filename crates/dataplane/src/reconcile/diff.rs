@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Member, SetShape, Transaction};
-use crate::nft::{Chain, Element, KeyType, Name, Rule, Statement, Table, Verdict};
+use crate::nft::{Chain, Element, Map, Name, Rule, Set, Statement, Table, Verdict};
 
 /// What changes `old` into `new`. Both are of the name of `new`.
 ///
@@ -78,26 +78,31 @@ pub(super) fn diff_with(old: &Table, new: &Table, dirty: &BTreeSet<Name>) -> Tra
     Transaction { table: new.name.clone(), changes }
 }
 
+fn set_shape(name: &Name, set: &Set) -> SetShape {
+    let Set { key, interval, size, .. } = set;
+    SetShape { name: name.clone(), key: key.clone(), interval: *interval, size: *size, map: false }
+}
+
+fn map_shape(name: &Name, map: &Map) -> SetShape {
+    let Map { key, interval, size, .. } = map;
+    SetShape { name: name.clone(), key: key.clone(), interval: *interval, size: *size, map: true }
+}
+
 fn shapes(table: &Table) -> BTreeMap<Name, SetShape> {
-    let sets = table.sets.iter().map(|(name, set)| (name, &set.key, set.interval, false));
-    let maps = table.maps.iter().map(|(name, map)| (name, &map.key, map.interval, true));
-    sets.chain(maps)
-        .map(|(name, key, interval, map)| {
-            (name.clone(), SetShape { name: name.clone(), key: key.clone(), interval, map })
-        })
-        .collect()
+    let sets = table.sets.iter().map(|(name, set)| set_shape(name, set));
+    let maps = table.maps.iter().map(|(name, map)| map_shape(name, map));
+    sets.chain(maps).map(|shape| (shape.name.clone(), shape)).collect()
 }
 
 /// What goes and what comes in sets and maps; what is in a set that goes as a whole goes with it.
 fn elements(old: &Table, new: &Table, reshaped: &BTreeSet<&Name>) -> (Vec<Change>, Vec<Change>) {
     let (mut removed, mut added) = (Vec::new(), Vec::new());
-    let mut record = |name: &Name, key: &[KeyType], interval, map, gone: Vec<Member>, come: Vec<Member>| {
-        let shape = || SetShape { name: name.clone(), key: key.to_vec(), interval, map };
+    let mut record = |shape: SetShape, gone: Vec<Member>, come: Vec<Member>| {
         if !gone.is_empty() {
-            removed.push(Change::DeleteElements(shape(), gone));
+            removed.push(Change::DeleteElements(shape.clone(), gone));
         }
         if !come.is_empty() {
-            added.push(Change::AddElements(shape(), come));
+            added.push(Change::AddElements(shape, come));
         }
     };
     for (name, set) in &new.sets {
@@ -112,7 +117,7 @@ fn elements(old: &Table, new: &Table, reshaped: &BTreeSet<&Name>) -> (Vec<Change
         let members = |list: Vec<&Element>| {
             list.into_iter().map(|key| Member { key: key.clone(), verdict: None }).collect()
         };
-        record(name, &set.key, set.interval, false, members(gone), members(come));
+        record(set_shape(name, set), members(gone), members(come));
     }
     let member =
         |(key, verdict): (&Element, &Verdict)| Member { key: key.clone(), verdict: Some(verdict.clone()) };
@@ -131,7 +136,7 @@ fn elements(old: &Table, new: &Table, reshaped: &BTreeSet<&Name>) -> (Vec<Change
             .filter(|(key, verdict)| before.and_then(|before| before.get(*key)) != Some(verdict))
             .map(member)
             .collect();
-        record(name, &map.key, map.interval, true, gone, come);
+        record(map_shape(name, map), gone, come);
     }
     // Kernels before 6.4 count a chain as used until the map that led to it is gone, after the transaction.
     for (name, map) in
@@ -139,7 +144,7 @@ fn elements(old: &Table, new: &Table, reshaped: &BTreeSet<&Name>) -> (Vec<Change
     {
         let leads = |to: &Verdict| matches!(to, Verdict::Jump(_) | Verdict::Goto(_));
         let gone = map.elements.iter().filter(|(_, to)| leads(to)).map(member).collect();
-        record(name, &map.key, map.interval, true, gone, Vec::new());
+        record(map_shape(name, map), gone, Vec::new());
     }
     (removed, added)
 }

@@ -120,13 +120,19 @@ impl<W: Wire> Keeper<W> {
     }
 
     /// Applies a transaction that the caller made for [`Self::current`]: for small changes to large programs, which need
-    /// not be compared as a whole.
+    /// not be compared as a whole. A set that gets more elements than it has room for is made anew with more room.
     ///
     /// # Errors
     /// As [`Self::set`], and [`Error::Unknown`]; the result is not checked for limits beforehand, the kernel does that.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<(), Error> {
         if self.current().is_none() {
             return Err(Error::Unknown);
+        }
+        if self.current().is_some_and(|current| transaction.overfills(current)) {
+            let Some(mut wanted) = self.current().cloned() else { return Err(Error::Unknown) };
+            transaction.apply_to(&mut wanted);
+            wanted.grow_sizes();
+            return self.set(wanted);
         }
         match self.push(transaction, None) {
             Ok(()) => {

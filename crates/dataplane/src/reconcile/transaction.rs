@@ -48,6 +48,8 @@ pub struct SetShape {
     pub key: Vec<KeyType>,
     /// Whether it holds ranges.
     pub interval: bool,
+    /// How many elements it may have; nothing for any number.
+    pub size: Option<u32>,
     /// Whether it is a map to verdicts.
     pub map: bool,
 }
@@ -91,6 +93,25 @@ impl Transaction {
         }
     }
 
+    /// Whether it adds more elements to a set of a table than the set has room for. What it deletes counts too: the kernel
+    /// counts an element until the transaction ends if it is deleted after others are added.
+    pub(super) fn overfills(&self, table: &Table) -> bool {
+        let mut added: BTreeMap<&Name, usize> = BTreeMap::new();
+        for change in &self.changes {
+            if let Change::AddElements(shape, members) = change {
+                *added.entry(&shape.name).or_default() += members.len();
+            }
+        }
+        added.iter().any(|(name, added)| {
+            let set = table.sets.get(*name).map(|set| (set.size, set.elements.len()));
+            let (size, length) = match set {
+                Some(found) => found,
+                None => table.maps.get(*name).map_or((None, 0), |map| (map.size, map.elements.len())),
+            };
+            size.is_some_and(|size| !usize::try_from(size).is_ok_and(|size| length + added <= size))
+        })
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -103,16 +124,16 @@ impl Change {
         match self {
             Self::CreateTable => {}
             Self::DeleteTable => *table = Table::new(table.name.clone()),
-            Self::CreateSet(SetShape { name, key, interval, map: false }) => {
+            Self::CreateSet(SetShape { name, key, interval, size, map: false }) => {
                 table.sets.insert(
                     name.clone(),
-                    Set { key: key.clone(), interval: *interval, elements: BTreeSet::new() },
+                    Set { key: key.clone(), interval: *interval, size: *size, elements: BTreeSet::new() },
                 );
             }
-            Self::CreateSet(SetShape { name, key, interval, map: true }) => {
+            Self::CreateSet(SetShape { name, key, interval, size, map: true }) => {
                 table.maps.insert(
                     name.clone(),
-                    Map { key: key.clone(), interval: *interval, elements: BTreeMap::new() },
+                    Map { key: key.clone(), interval: *interval, size: *size, elements: BTreeMap::new() },
                 );
             }
             Self::DeleteSet(name) => {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ringfence_dataplane::{
     netlink::Nftables,
     nft::{
-        Chain, Field, HookPoint, KeyType, Limits, LogTo, Map, Reject, Rule, Statement, Table, Value, Verdict,
-        check,
+        Chain, Field, HookPoint, KeyType, Limits, LogTo, Map, Reject, Rule, Set, Statement, Table, Value,
+        Verdict, check,
     },
     reconcile::{Keeper, Ownership},
 };
@@ -63,6 +63,14 @@ fn keyed(key: &[KeyType]) -> Table {
     table
 }
 
+/// So many elements with room for two.
+fn sized(elements: u8, interval: bool) -> Table {
+    let mut table = Table::new("t");
+    let elements = (0..elements).map(|last| vec![ip(last)]);
+    table.sets.insert("small".into(), Set { size: Some(2), ..set(&[KeyType::Ipv4], interval, elements) });
+    table
+}
+
 /// So many expressions: two a statement.
 fn long(statements: usize) -> Table {
     one(rule(vec![Statement::Reply(true); statements]))
@@ -100,7 +108,9 @@ fn beyond_is_refused_with_the_reason() {
     circle.chains.get_mut("level_2").unwrap().rules.push(back);
     let mut through_map = Table::new("t");
     let elements = BTreeMap::from([(vec![ip(1)], Verdict::Goto("loops".into()))]);
-    through_map.maps.insert("m".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
+    through_map
+        .maps
+        .insert("m".into(), Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements });
     let lookup = Statement::VerdictMap { fields: vec![Field::Source(V4)], map: "m".into() };
     through_map.chains.insert("loops".into(), Chain { hook: None, rules: vec![rule(vec![lookup])] });
     let ranges = |elements: Vec<Vec<Value>>, key: &[KeyType]| {
@@ -114,9 +124,10 @@ fn beyond_is_refused_with_the_reason() {
     let port = |field| Statement::Is { field, value: Value::Port(5), negated: true };
     let ports = vec![port(Field::DestinationPort), Statement::Counter, port(Field::SourcePort)];
     let mut same_name = named("twice");
-    same_name
-        .maps
-        .insert("twice".into(), Map { key: vec![KeyType::Ipv4], interval: false, elements: BTreeMap::new() });
+    same_name.maps.insert(
+        "twice".into(),
+        Map { key: vec![KeyType::Ipv4], interval: false, size: None, elements: BTreeMap::new() },
+    );
     let lost = Statement::In { fields: vec![Field::Source(V4)], set: "lost".into(), negated: false };
     let mut kinds = named("ports");
     let wrong_key =
@@ -139,6 +150,9 @@ fn beyond_is_refused_with_the_reason() {
         (ranges(vec![boxed(1, 9, 5, 10), boxed(5, 20, 10, 12)], &[KeyType::Ipv4, KeyType::Port]), "overlap"),
         (ranges(vec![vec![v4(9, 1)]], &[KeyType::Ipv4]), "to a higher one"),
         (ranges(vec![vec![Value::Port(1)]], &[KeyType::Ipv4]), "not of type `ipv4_addr`"),
+        (sized(3, false), "3 elements and room for 2"),
+        (sized(1, true), "has no size"),
+        (one(rule(vec![Statement::Family(V4), Statement::Counter])), "before a verdict"),
         (one(rule(both)), "no packet has all these fields"),
         (one(rule(vec![accept(), Statement::Counter])), "put it last"),
         (one(rule(vec![lost])), "`lost`, which is not there"),

@@ -26,7 +26,7 @@ pub(crate) fn ip(last: u8) -> Value {
 }
 
 pub(crate) fn set(key: &[KeyType], interval: bool, elements: impl IntoIterator<Item = Element>) -> Set {
-    Set { key: key.to_vec(), interval, elements: elements.into_iter().collect() }
+    Set { key: key.to_vec(), interval, size: None, elements: elements.into_iter().collect() }
 }
 
 pub(crate) fn hook(point: HookPoint) -> Option<Hook> {
@@ -39,6 +39,11 @@ pub(crate) fn everything(name: &str) -> Table {
     let v4 = |a, b| Value::Ipv4Range(Ipv4Addr::from_bits(a), Ipv4Addr::from_bits(b));
     let sets: Vec<(&str, Set)> = vec![
         ("s4", set(&[KeyType::Ipv4], false, [vec![ip(1)], vec![ip(2)]])),
+        ("sized", Set { size: Some(2), ..set(&[KeyType::Ipv4], false, [vec![ip(1)], vec![ip(2)]]) }),
+        (
+            "sized_pairs",
+            Set { size: Some(100), ..set(&[KeyType::Ipv4, KeyType::Ipv4], false, [vec![ip(1), ip(1)]]) },
+        ),
         ("s6", set(&[KeyType::Ipv6], false, [vec![Value::Ipv6(Ipv6Addr::LOCALHOST)]])),
         ("empty", set(&[KeyType::Ipv4], false, [])),
         ("empty_ranges", set(&[KeyType::Ipv4], true, [])),
@@ -116,6 +121,7 @@ pub(crate) fn everything(name: &str) -> Table {
     let map = |key: &[KeyType], interval, elements: Vec<(Element, Verdict)>| Map {
         key: key.to_vec(),
         interval,
+        size: (!interval).then_some(64),
         elements: elements.into_iter().collect(),
     };
     let maps = [
@@ -249,6 +255,8 @@ pub(crate) fn everything(name: &str) -> Table {
             lookup(&[Field::Icmpv6Type], "nd", false),
             accept(),
         ],
+        vec![Statement::Family(V4), Statement::Verdict(Verdict::Return)],
+        vec![Statement::Family(V6), Statement::Verdict(Verdict::Goto("leaf".into()))],
         vec![Statement::Reply(true), accept()],
         vec![Statement::Reply(false), accept()],
         vec![Statement::State(6), accept()],
@@ -398,6 +406,7 @@ fn raw_statement() -> impl Strategy<Value = Raw> {
             (1u32..1000, 1u32..100).prop_map(|(rate, burst)| Statement::Limit { rate, burst }),
             (1u32..9).prop_map(|one_in| Statement::Random(Random { one_in })),
             Just(Statement::Counter),
+            prop_oneof![Just(V4), Just(V6)].prop_map(Statement::Family),
             "[a-zA-Z0-9:/ .-]{0,40}".prop_map(|prefix| Statement::Log(LogTo { prefix, group: 5, snaplen: 64, queue_threshold: 3 })),
             Just(is(Field::Protocol, Value::Protocol(6))),
             Just(Statement::Reject(Reject::TcpReset)),
@@ -419,6 +428,11 @@ pub(crate) fn any_table(name: &'static str) -> impl Strategy<Value = Table> {
     let maps = prop::collection::vec(prop::option::weighted(0.7, raw_set()), 4);
     let chains = prop::collection::vec(prop::option::weighted(0.8, raw_chain()), 7);
     (sets, maps, chains).prop_map(move |(sets, maps, chains)| build(name, sets, maps, chains))
+}
+
+/// Room for so many, and perhaps some more.
+fn size(elements: usize) -> u32 {
+    u32::try_from(elements * (1 + elements % 3)).unwrap().max(1)
 }
 
 fn build(
@@ -456,7 +470,8 @@ fn build(
         sets.into_iter().enumerate().filter_map(|(index, set)| Some((index, set?)))
     {
         let name: std::sync::Arc<str> = format!("set_{index}").into();
-        table.sets.insert(name.clone(), set(&key, interval, []));
+        let size = (!interval && elements.len() % 2 == 0).then(|| size(elements.len()));
+        table.sets.insert(name.clone(), Set { size, ..set(&key, interval, []) });
         for (raw, _) in elements {
             let element: Element = key.iter().zip(raw).map(|(key, raw)| value(*key, raw, interval)).collect();
             if table.sets.get_mut(&name).unwrap().elements.insert(element.clone()) && check(&table).is_err() {
@@ -468,7 +483,9 @@ fn build(
         maps.into_iter().enumerate().filter_map(|(index, map)| Some((index, map?)))
     {
         let name: std::sync::Arc<str> = format!("map_{index}").into();
-        table.maps.insert(name.clone(), Map { key: key.clone(), interval, elements: Default::default() });
+        let size = (!interval && elements.len() % 2 == 0).then(|| size(elements.len()));
+        let map = Map { key: key.clone(), interval, size, elements: Default::default() };
+        table.maps.insert(name.clone(), map);
         for (raw, to) in elements {
             let element: Element = key.iter().zip(raw).map(|(key, raw)| value(*key, raw, interval)).collect();
             if table.maps[&name].elements.contains_key(&element) {

@@ -22,6 +22,7 @@ pub(crate) const TESTS: Tests = &[
     ("updates::any_two_programs", any_two_programs),
     ("updates::many_steps", many_steps),
     ("updates::a_difference_is_minimal", a_difference_is_minimal),
+    ("updates::full_sets_grow", full_sets_grow),
     ("updates::removal_leaves_nothing", removal_leaves_nothing),
     ("updates::refused_updates_change_nothing", refused_updates_change_nothing),
     ("updates::other_tables_stay", other_tables_stay),
@@ -104,6 +105,55 @@ fn a_difference_is_minimal() {
     nft_.apply(&diff(&old, &new)).unwrap();
     let listed = nft(&["list", "set", "inet", "t", "s4"], "").unwrap();
     assert!(listed.contains("10.0.0.77") && !listed.contains("10.0.0.1,"), "{listed}");
+}
+
+/// Sets with a size of as many elements as fit, with maps and base chains that use them: one element more, by either way
+/// to change a program, is no error.
+fn full_sets_grow() {
+    let mut wanted = everything("t");
+    wanted.set_sizes();
+    let members = |numbers: std::ops::Range<u32>| {
+        let address = |number: u32| vec![Value::Ipv4(std::net::Ipv4Addr::from_bits(number))];
+        numbers.map(address).collect::<std::collections::BTreeSet<_>>()
+    };
+    let set: ringfence_dataplane::nft::Name = "s4".into();
+    let fill = |table: &mut Table, numbers| table.sets.get_mut(&set).unwrap().elements = members(numbers);
+    fill(&mut wanted, 0..64);
+    let mut keeper = Keeper::open("t", Ownership::Shared).unwrap();
+    keeper.set(wanted.clone()).unwrap();
+    // As many others in one step fit.
+    fill(&mut wanted, 1_000..1_064);
+    keeper.set(wanted.clone()).unwrap();
+    assert!(list().contains("size 64"));
+    let before = wanted.clone();
+    fill(&mut wanted, 1_000..1_065);
+    keeper.apply(&diff(&before, &wanted)).unwrap();
+    let grown = keeper.current().unwrap().clone();
+    assert_eq!(grown.sets[&set].size, Some(256));
+    assert_eq!(grown.sets[&set].elements, wanted.sets[&set].elements);
+    assert!(!keeper.repair().unwrap());
+    // A program that is made anew keeps the size until it is far too large.
+    for (length, size) in [(120, 256), (256, 256), (40, 256), (257, 1_024), (129, 1_024), (128, 256)] {
+        fill(&mut wanted, 0..length);
+        wanted.set_sizes();
+        wanted.keep_sizes(keeper.current().unwrap());
+        keeper.set(wanted.clone()).unwrap();
+        assert_eq!(wanted.sets[&set].size, Some(size), "{length}");
+        assert!(!keeper.repair().unwrap());
+    }
+    // A map that is full, to which base chains lead.
+    let map: ringfence_dataplane::nft::Name = "m4".into();
+    for (length, size) in [(64, 64), (65, 256)] {
+        let mut wanted = everything("t");
+        let elements = members(0..length).into_iter().map(|element| (element, Verdict::Accept));
+        wanted.maps.get_mut(&map).unwrap().elements = elements.collect();
+        wanted.maps.get_mut(&map).unwrap().size = Some(size);
+        keeper.set(wanted.clone()).unwrap();
+        assert_eq!(sorted(), loaded(&wanted));
+    }
+    // The check says it before the kernel does.
+    wanted.sets.get_mut(&set).unwrap().size = Some(2);
+    assert!(keeper.set(wanted).unwrap_err().to_string().contains("room for 2"));
 }
 
 fn removal_leaves_nothing() {

@@ -266,6 +266,11 @@ impl Kernel {
     }
 }
 
+/// Room for more than the elements of any set here.
+fn size(interval: bool) -> Option<u32> {
+    (!interval).then_some(16)
+}
+
 /// A random program for the hook `input`: two base chains, and chains below.
 fn program(rng: &mut Rng, ends: &Ends) -> Table {
     let mut table = Table::new("semantics");
@@ -276,7 +281,12 @@ fn program(rng: &mut Rng, ends: &Ends) -> Table {
         let elements = maker.elements(&key, interval);
         table.sets.insert(
             format!("s{at}").into(),
-            Set { key: key.clone(), interval, elements: elements.into_iter().collect() },
+            Set {
+                key: key.clone(),
+                interval,
+                size: size(interval),
+                elements: elements.into_iter().collect(),
+            },
         );
     }
     let chains = maker.rng.random_range(2..7_usize);
@@ -289,7 +299,10 @@ fn program(rng: &mut Rng, ends: &Ends) -> Table {
             let verdict = maker.verdict(chains, chains + 2);
             (element, verdict)
         });
-        table.maps.insert(format!("m{at}").into(), Map { key, interval, elements: elements.collect() });
+        table.maps.insert(
+            format!("m{at}").into(),
+            Map { key, interval, size: size(interval), elements: elements.collect() },
+        );
     }
     for at in 0..chains + 2 {
         let rules = maker.rules(&table, at, chains, chains + 2);

@@ -56,7 +56,7 @@ fn program(new: New, number: u32, port: u16) -> Table {
                 [(udp(Value::Port(1)), Verdict::Drop), (udp(Value::Port(port)), Verdict::Accept)].into()
             };
             let key = vec![KeyType::Protocol, KeyType::Port];
-            table.maps.insert(looked_up.clone(), Map { key, interval, elements });
+            table.maps.insert(looked_up.clone(), Map { key, interval, size: None, elements });
             vec![Statement::VerdictMap {
                 fields: vec![Field::Protocol, Field::DestinationPort],
                 map: looked_up,
@@ -69,7 +69,9 @@ fn program(new: New, number: u32, port: u16) -> Table {
             } else {
                 (1..200).map(|last| vec![Value::Ipv4(address(last))]).collect()
             };
-            table.sets.insert(looked_up.clone(), Set { key: vec![KeyType::Ipv4], interval, elements });
+            table
+                .sets
+                .insert(looked_up.clone(), Set { key: vec![KeyType::Ipv4], interval, size: None, elements });
             let fields = vec![Field::Source(Family::V4)];
             vec![Statement::In { fields, set: looked_up, negated: false }, accept]
         }
@@ -130,7 +132,7 @@ fn closed(number: u32) -> Table {
     let to = |last: u8| (vec![Value::Ipv4(Ipv4Addr::new(127, 0, 0, last))], Verdict::Jump(class.clone()));
     let elements = (1..100).map(to).collect();
     let map: Name = if number.is_multiple_of(2) { "in4".into() } else { "in4_2".into() };
-    table.maps.insert(map.clone(), Map { key: vec![KeyType::Ipv4], interval: false, elements });
+    table.maps.insert(map.clone(), Map { key: vec![KeyType::Ipv4], interval: false, elements, size: None });
     let dispatch = Statement::VerdictMap { fields: vec![Field::Destination(Family::V4)], map };
     let hook = Some(Hook { point: HookPoint::Input, nat: false, priority: 0 });
     table.chains.insert("input".into(), Chain { hook, rules: vec![rule(vec![dispatch])] });

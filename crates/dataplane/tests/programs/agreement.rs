@@ -4,13 +4,18 @@ use std::{collections::BTreeSet, ops::Range};
 
 use ringfence_dataplane::{
     compile::{Options, Refusal},
+    interpret::TCP,
     judge::{Moment, Programs},
     nft,
 };
 use ringfence_model::{
-    flow::Flow,
+    address::Family,
+    cluster::Cluster,
+    flow::{Endpoint, Flow},
     origin::Origin,
+    port::Protocol,
     verdict::{Outcome, Reason, RuleRef, Side, Verdict},
+    workload::PodId,
 };
 use ringfence_policy::{Compiled, compiled::View, generate::describe};
 
@@ -63,6 +68,47 @@ fn agrees(program: &Verdict, engine: &Verdict) -> bool {
                     && (right.outcome != Outcome::Deny || named(found) == named(right))
         },
     )
+}
+
+/// Every pod to itself, by several protocols and ports.
+fn hairpins(cluster: &Cluster) -> Vec<Flow> {
+    let mut flows = Vec::new();
+    for (id, pod) in
+        (0_u32..).map(PodId).zip(&cluster.pods).filter(|(_, pod)| !pod.host_network && !pod.finished)
+    {
+        for family in Family::BOTH {
+            if !pod.addresses.iter().any(|address| Family::of(*address) == family) {
+                continue;
+            }
+            for (protocol, port) in [(Protocol::Tcp, 80), (Protocol::Udp, 53), (Protocol::Sctp, 7_777)] {
+                let (from, to) = (Endpoint::Pod(id), Endpoint::Pod(id));
+                flows.push(Flow { from, to, family, protocol, port, request: None });
+            }
+        }
+    }
+    flows
+}
+
+#[test]
+fn what_a_pod_sends_to_itself_passes() {
+    let mut judged = 0;
+    for seed in seeds(60) {
+        let cluster = clusters::cluster(seed);
+        let (compiled, audited) = (Compiled::new(cluster.clone()), Compiled::with_audit(cluster));
+        let options = Options { log_allowed: Options::default().log_denied, ..options(seed) };
+        let programs = Programs::new(&compiled, Some(&audited), &options).unwrap();
+        for flow in hairpins(compiled.cluster()) {
+            for moment in [Moment::New, Moment::Later, Moment::Reply, Moment::Untracked] {
+                for (protocol, head) in [(TCP, (40_000, flow.port)), (GRE, (flow.port, flow.port))] {
+                    let verdict = programs.judge_as(&flow, moment, protocol, head).unwrap();
+                    assert_eq!(verdict.outcome, Outcome::Allow, "seed {seed}, {moment:?}: {flow:?}");
+                }
+                judged += 1;
+            }
+            assert!(programs.logged(&flow).is_empty(), "seed {seed}: {flow:?}");
+        }
+    }
+    assert!(judged > 1_000, "only {judged} packets");
 }
 
 fn check(seed: u64, flow: &Flow, what: &str, program: &Verdict, engine: &Verdict) {

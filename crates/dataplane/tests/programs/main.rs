@@ -6,4 +6,6 @@ mod agreement;
 mod audit;
 mod clusters;
 mod epochs;
+mod planner;
+mod refusals;
 mod stability;

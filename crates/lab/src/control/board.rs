@@ -31,6 +31,7 @@ pub(super) struct State {
     pub(super) pods: Vec<(PodFacts, PodId, Namespace)>,
     pub(super) nodes: BTreeMap<Text, Namespace>,
     pub(super) outside: Option<Namespace>,
+    listeners: Vec<(u32, String)>,
     flows: VecDeque<FlowFacts>,
     followers: Vec<Follower>,
 }
@@ -49,8 +50,9 @@ pub(super) enum Heard {
 }
 
 impl Board {
-    /// Shows a lab as it is now; to be called again when it has changed.
-    pub fn show(&self, lab: &Lab) {
+    /// Shows a lab as it is now, with the names of the pods whose listeners answer with numbers; to be called again when it
+    /// has changed.
+    pub fn show(&self, lab: &Lab, listeners: Vec<(u32, String)>) {
         let topology = lab.topology();
         let nodes: BTreeMap<Text, Namespace> =
             lab.nodes().map(|(place, namespace)| (place.name.clone(), namespace.clone())).collect();
@@ -69,6 +71,7 @@ impl Board {
         state.pods = pods;
         state.nodes = nodes;
         state.outside = Some(lab.outside().clone());
+        state.listeners = listeners;
     }
 
     /// Takes a record of a node's log. It never waits: a client that does not keep up misses records, and is told so.
@@ -108,6 +111,7 @@ impl Board {
             network_fd: namespace.as_fd().as_raw_fd(),
             name: full,
             resolv_conf: dns::resolv_conf(&state.cluster, &dns_namespace),
+            listeners: state.listeners.clone(),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! What is said over a lab's socket. In: plain values. Out: JSON, one object a line.
 
 use ringfence_model::{
-    network_policy::PolicyMeta,
     observed::{FlowRecord, Seen},
-    origin::{Origin, Sources},
-    verdict::Reason,
+    origin::Sources,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::run::words::decided;
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub struct Door {
     pub name: String,
     /// What `/etc/resolv.conf` says there.
     pub resolv_conf: String,
+    /// Who answers probes: the numbers of listeners with the names of their pods.
+    pub listeners: Vec<(u32, String)>,
 }
 
 /// One record of a node's log.
@@ -121,29 +123,9 @@ impl FlowFacts {
     /// A record of a node's log, with the texts that its rules come from.
     #[must_use]
     pub fn of(node: &str, record: &FlowRecord, sources: &Sources) -> Self {
-        let mut origins: Vec<Origin> = Vec::new();
-        let mut words: Vec<String> = Vec::new();
-        let mut isolating: Vec<String> = Vec::new();
-        let named = |policy: &PolicyMeta| format!("{} {}", policy.kind.as_str(), policy.full_name());
-        for reason in record.reasons.iter() {
-            match reason {
-                Reason::Rule(rule) => {
-                    let number = u64::from(rule.index) + 1;
-                    words.push(format!("{} {} rule {number}", named(&rule.policy), rule.direction.as_str()));
-                    origins.push(rule.origin);
-                }
-                Reason::Isolated(policy) => {
-                    isolating.push(named(policy));
-                    origins.push(policy.origin);
-                }
-                _ => {}
-            }
-        }
-        if !isolating.is_empty() {
-            words.push(format!("isolated by {}", isolating.join(", ")));
-        }
-        if words.is_empty() && !record.policy.is_empty() {
-            words.push(record.policy.to_string());
+        let (mut rule, places) = decided(&record.reasons, sources);
+        if rule.is_empty() {
+            rule = record.policy.to_string();
         }
         Self {
             time: record.time.as_secs_f64(),
@@ -153,8 +135,8 @@ impl FlowFacts {
             from: end(&record.source),
             to: end(&record.destination),
             protocol: record.protocol.map_or_else(|| "?".to_owned(), protocol),
-            rule: words.join("; "),
-            places: origins.into_iter().filter_map(|origin| sources.place(origin)).collect(),
+            rule,
+            places,
         }
     }
 }

@@ -62,8 +62,13 @@ impl Book {
         let mut number = from;
         while number <= last {
             let address = of_bits(Family::of_net(net), number);
+            // An IPv6 network has too many addresses to look at each.
+            if let Some(range) = avoid.ranges().find(|range| (range.first..=range.last).contains(&address)) {
+                number = bits(range.last).checked_add(1)?;
+                continue;
+            }
             number = number.checked_add(1)?;
-            if !self.is_taken(address) && !avoid.contains(address) {
+            if !self.is_taken(address) {
                 self.cursors.insert(*net, number);
                 self.take(address, owner);
                 return Some(address);
@@ -163,7 +168,7 @@ fn candidates(purpose: Purpose, family: Family) -> Vec<IpNet> {
 }
 
 /// A network for a purpose: the first candidate that holds nothing that is taken and no network that a policy mentions and
-/// that overlaps nothing but `0.0.0.0/0` and the like; if every candidate is mentioned, one whose addresses are all alike
+/// that overlaps nothing but `0.0.0.0/0` and the like (for pods, a private one before any other); if every candidate is mentioned, one whose addresses are all alike
 /// to policies; else the usual one.
 pub(super) fn network(draft: &Draft<'_>, purpose: Purpose, family: Family) -> Option<IpNet> {
     let all = candidates(purpose, family);
@@ -172,10 +177,25 @@ pub(super) fn network(draft: &Draft<'_>, purpose: Purpose, family: Family) -> Op
     let overlaps = |net: &IpNet, mentioned: &IpNet| mentioned.prefix_len() > 0 && overlap(net, mentioned);
     let unmentioned = |net: &&IpNet| !draft.mentioned.nets.iter().any(|known| overlaps(net, known));
     let alike = |net: &&IpNet| !draft.mentioned.nets.iter().any(|known| net.contains(known));
-    let found = (all.iter().find(|net| apart(net) && unmentioned(net)))
-        .or_else(|| all.iter().find(|net| apart(net) && alike(net)))
-        .or_else(|| all.iter().find(apart));
-    found.or_else(|| all.first()).copied()
+    let best = |choices: &[&IpNet]| {
+        let choices = || choices.iter().copied();
+        let found = (choices().find(|net| apart(net) && unmentioned(net)))
+            .or_else(|| choices().find(|net| apart(net) && alike(net)))
+            .or_else(|| choices().find(apart));
+        found.copied()
+    };
+    // Where manifests do not say it, the engine takes the address of a pod to be a private one.
+    let usual = |net: &&IpNet| purpose != Purpose::Pods || is_private(net);
+    let (usual, others): (Vec<&IpNet>, Vec<&IpNet>) = all.iter().partition(usual);
+    best(&usual).or_else(|| best(&others)).or_else(|| all.first().copied())
+}
+
+/// Whether a network is for private use (RFC 1918, RFC 4193).
+fn is_private(net: &IpNet) -> bool {
+    match net {
+        IpNet::V4(net) => net.network().is_private(),
+        IpNet::V6(net) => net.network().is_unique_local(),
+    }
 }
 
 fn own_networks<'a>(draft: &'a Draft<'_>) -> impl Iterator<Item = IpNet> + 'a {

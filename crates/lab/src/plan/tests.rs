@@ -242,3 +242,23 @@ fn stand_ins_of_one_workload_are_told_apart() {
     let topology = plan(&read(text), &Options::default()).unwrap();
     assert_eq!(addresses(&topology), ["shop/web on node-1: 10.244.0.2", "shop/web#2 on node-2: 10.244.1.2"]);
 }
+
+#[test]
+fn a_large_network_that_policies_single_out_is_passed_over_at_once() {
+    let text =
+        "apiVersion: v1\nkind: Node\nmetadata: {name: worker}\nspec: {podCIDRs: ['fd00:244:1::/48']}\n---\n"
+            .to_owned()
+            + &pods(&[("a", PLAIN)])
+            + &networks("{ipBlock: {cidr: 'fd00:244:1::/64'}}");
+    let topology = plan(&read(&text), &Options::default()).unwrap();
+    let v6: Vec<String> = topology.pods[0].addresses.iter().map(ToString::to_string).collect();
+    assert!(v6.contains(&"fd00:244:1:1::".to_owned()), "{v6:?}");
+}
+
+#[test]
+fn pods_get_private_addresses_even_if_policies_mention_all_of_them() {
+    let text = pods(&[("a", PLAIN)])
+        + &networks("{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]}}");
+    let topology = plan(&read(&text), &Options::default()).unwrap();
+    assert_eq!(addresses(&topology), ["shop/a on node-1: 10.244.0.2"]);
+}

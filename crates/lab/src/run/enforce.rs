@@ -46,7 +46,7 @@ const AT_ONCE: usize = 64;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// As often as packets are refused.
-const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
+pub const EVERYTHING: Rate = Rate { rate: 1_000_000, burst: 1_000_000 };
 
 /// Somebody who is told of every record as it comes.
 pub type OnRecord = Arc<dyn Fn(&Text, &FlowRecord) + Send + Sync>;
@@ -268,6 +268,7 @@ fn denial(node: &Text, record: &FlowRecord) -> Denial {
         node: node.clone(),
         direction: record.direction,
         rule: words,
+        reasons: record.reasons.clone(),
         origin: rule.map_or_else(
             || policies.first().map_or(Origin::NONE, |policy| policy.origin),
             |rule| rule.origin,

@@ -28,7 +28,7 @@ use crate::{
     trial::{Outcomes, Ports, Scope, Trial, trials},
 };
 use enforce::Enforced;
-pub use enforce::OnRecord;
+pub use enforce::{EVERYTHING, OnRecord};
 use guard::Guard;
 pub use live::Pace;
 use seats::Seats;
@@ -311,9 +311,5 @@ impl Running {
 
 /// The cluster with its audit policies enforced, if it has any.
 fn audited(cluster: &Cluster) -> Option<Compiled> {
-    let network = cluster.network_policies.iter().map(|policy| &policy.meta);
-    let tiers = cluster.tier_policies.iter().map(|policy| &policy.meta);
-    let cilium = cluster.cilium_policies.iter().map(|policy| &policy.meta);
-    let any = network.chain(tiers).chain(cilium).any(|policy| policy.audit);
-    any.then(|| Compiled::with_audit(cluster.clone()))
+    cluster.has_audit_policies().then(|| Compiled::with_audit(cluster.clone()))
 }

@@ -52,6 +52,13 @@ impl Running {
         self.lab.pods().filter_map(|(place, namespace)| Some((of(namespace)?, place.id))).collect()
     }
 
+    /// The names of pods by the numbers that their listeners answer with.
+    #[must_use]
+    pub fn listener_names(&self) -> Vec<(u32, String)> {
+        let name = |pod| self.lab.topology().pod(pod).map(|place| place.key.to_string());
+        self.pods_by_number().into_iter().filter_map(|(number, pod)| Some((number, name(pod)?))).collect()
+    }
+
     fn listen_at(
         &mut self,
         namespaces: &[Namespace],
@@ -84,11 +91,18 @@ impl Running {
 
     /// Listens wherever trials go.
     pub(super) fn listen_for(&mut self, trials: &[Trial]) -> Result<(), RunError> {
-        let ends = trials.iter().filter_map(|trial| match &trial.to {
-            Target::End(to) => Some((to, trial.family, trial.protocol, trial.port)),
-            Target::Service { .. } => None,
-        });
-        self.listen_at_ends(&ends.collect::<Vec<_>>())
+        let mut ends = Vec::new();
+        for trial in trials {
+            let mut add = |end, port| ends.push((end, trial.family, trial.protocol, port));
+            match (&trial.to, &trial.expected) {
+                (Target::End(to), _) => add(to, trial.port),
+                (Target::Service { .. }, Expected::Backends(backends)) => {
+                    backends.iter().for_each(|backend| add(&backend.end, backend.port));
+                }
+                (Target::Service { .. }, Expected::One(_)) => {}
+            }
+        }
+        self.listen_at_ends(&ends)
     }
 
     /// Listens at ends that have packets.
@@ -158,6 +172,7 @@ pub(super) fn run(
 
 /// The packet that tries a trial, or why there is none.
 fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
+    askable(trial)?;
     let from = seats.seat(&trial.from, trial.family)?;
     let to = match &trial.to {
         Target::Service { address, .. } => *address,
@@ -166,14 +181,35 @@ fn probe_of(trial: &Trial, seats: &Seats<'_>) -> Result<Probe, String> {
     Ok(Probe { from: from.at, source: from.address, to, protocol: trial.protocol, port: trial.port })
 }
 
+/// Whether the prober has a question of the kind.
+fn askable(trial: &Trial) -> Result<(), String> {
+    let echo = match (trial.protocol, trial.family) {
+        (Protocol::Icmp, Family::V4) => 8,
+        (Protocol::Icmpv6, Family::V6) => 128,
+        (Protocol::Icmp | Protocol::Icmpv6, family) => {
+            return Err(format!("{} is not spoken over {}", trial.protocol.as_str(), family.as_str()));
+        }
+        _ if trial.port == 0 => return Err("nobody can listen on port 0".to_owned()),
+        _ => return Ok(()),
+    };
+    if trial.port == echo {
+        return Ok(());
+    }
+    Err(format!("nothing answers {} messages of type {}", trial.protocol.as_str(), trial.port))
+}
+
 /// The addresses and ports that a Service may have chosen.
 fn backends(trial: &Trial, running: &Running) -> Vec<(IpAddr, u16)> {
     let Expected::Backends(backends) = &trial.expected else { return Vec::new() };
-    let ends = backends.iter().filter_map(|backend| {
-        let place = running.lab.topology().pod(backend.pod)?;
-        Some(place.addresses.iter().map(|address| (*address, backend.port)))
+    let ends = backends.iter().flat_map(|backend| {
+        let addresses = match &backend.end {
+            Endpoint::Pod(pod) => running.lab.topology().pod(*pod).map_or(&[][..], |place| &place.addresses),
+            Endpoint::Address(address) => std::slice::from_ref(address),
+            Endpoint::Name(_) => &[],
+        };
+        addresses.iter().map(|address| (*address, backend.port))
     });
-    ends.flatten().collect()
+    ends.collect()
 }
 
 fn kernel(outcome: probe::Outcome, pods: &BTreeMap<u32, PodId>) -> Kernel {

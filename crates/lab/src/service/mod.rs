@@ -163,20 +163,21 @@ fn add_family(
     let own = ways.iter().filter(|((of, _), _)| *of == family);
     let elements = own.map(|((_, key), way)| (key.clone(), way.clone())).collect();
     let key = vec![address, KeyType::Protocol, KeyType::Port];
-    table.maps.insert(format!("doors{suffix}").into(), Map { key, interval: false, elements });
+    table.maps.insert(format!("doors{suffix}").into(), Map { key, interval: false, size: None, elements });
 
     let unserved = addresses.iter().filter(|address| Family::of(**address) == family);
     let elements = unserved.map(|address| vec![value(*address)]).collect();
-    table
-        .sets
-        .insert(format!("virtual{suffix}").into(), Set { key: vec![address], interval: false, elements });
+    table.sets.insert(
+        format!("virtual{suffix}").into(),
+        Set { key: vec![address], interval: false, size: None, elements },
+    );
 
     let pods = cluster.pods.iter().filter(|pod| !pod.finished && !pod.host_network);
     let pods = pods.flat_map(|pod| &pod.addresses).filter(|address| Family::of(**address) == family);
     let elements = pods.map(|address| vec![value(*address), value(*address)]).collect();
     table.sets.insert(
         format!("self{suffix}").into(),
-        Set { key: vec![address, address], interval: false, elements },
+        Set { key: vec![address, address], interval: false, size: None, elements },
     );
 }
 

@@ -61,8 +61,9 @@ impl Trial {
                 if by.is_some_and(|pod| self.from == Endpoint::Pod(pod)) {
                     return None;
                 }
-                let mut answered =
-                    backends.iter().filter(|backend| by.is_none_or(|pod| pod == backend.pod)).peekable();
+                let mut answered = (backends.iter())
+                    .filter(|backend| by.is_none_or(|pod| backend.end == Endpoint::Pod(pod)))
+                    .peekable();
                 if answered.peek().is_none() {
                     return Some(Disagreement::WrongBackend);
                 }

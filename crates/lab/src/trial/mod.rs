@@ -14,7 +14,6 @@ use ringfence_model::{
     flow::{Endpoint, Flow},
     port::Protocol,
     verdict::{Outcome, Verdict},
-    workload::PodId,
 };
 
 pub use compare::{Disagreement, Kernel};
@@ -64,11 +63,11 @@ pub enum Expected {
     Backends(Vec<Backend>),
 }
 
-/// A pod that may answer for a Service.
+/// Who may answer for a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// The pod.
-    pub pod: PodId,
+    /// The pod, or an address that an EndpointSlice lists.
+    pub end: Endpoint,
     /// Its port that the Service leads to.
     pub port: u16,
     /// What the engine says of the connection to it after DNAT.

@@ -9,12 +9,13 @@ use ringfence_model::{
     cluster::Cluster,
     flow::{Endpoint, Flow},
     port::Protocol,
-    service::ServiceType,
+    service::{ServicePort, ServiceType},
     workload::{Pod, PodId},
 };
 use ringfence_policy::Judge;
 
 use super::{Backend, Expected, Ports, Target, Trial};
+use crate::service::targets;
 
 /// The type of message that asks for an answer.
 fn echo(family: Family) -> (Protocol, u16) {
@@ -163,11 +164,34 @@ impl<J: Judge> Trials<'_, J> {
             request: None,
         };
         let answer = question::answer(&question, cluster, self.judge).ok()?;
+        let family = Family::of(address);
+        let found = cluster.services.get(service)?;
+        let of_port = |known: &&ServicePort| known.protocol == protocol && known.port == port;
+        let known = found.ports.iter().find(of_port)?;
+        let targets = targets(cluster, found, known, family);
         let mut backends = Vec::new();
         for part in answer.parts {
-            if let (Place::Pods(pods), Ruling::Judged { verdict, sample }) = (part.to, part.ruling) {
-                let port = sample.port;
-                backends.extend(pods.into_iter().map(|pod| Backend { pod, port, verdict: verdict.clone() }));
+            let Ruling::Judged { verdict, sample } = part.ruling else { continue };
+            let ends: Vec<Endpoint> = match part.to {
+                Place::Pods(pods) => pods.into_iter().map(Endpoint::Pod).collect(),
+                Place::Addresses(set) => {
+                    let listed = targets.iter().map(|target| target.address);
+                    listed.filter(|address| set.contains(*address)).map(Endpoint::Address).collect()
+                }
+                Place::Name(name) => vec![Endpoint::Name(name)],
+            };
+            let port = sample.port;
+            backends.extend(ends.into_iter().map(|end| Backend { end, port, verdict: verdict.clone() }));
+        }
+        // The answer leaves out what a Service sends back to the pod itself.
+        let own = cluster.pod(from).map_or(&[][..], |pod| &pod.addresses);
+        let end = Endpoint::Pod(from);
+        for target in targets.iter().filter(|target| own.contains(&target.address)) {
+            if !backends.iter().any(|backend| backend.end == end && backend.port == target.port) {
+                let (to, port) = (end.clone(), target.port);
+                let flow = Flow { from: end.clone(), to, family, protocol, port, request: None };
+                let verdict = Box::new(self.judge.verdict(&flow));
+                backends.push(Backend { end: end.clone(), port, verdict });
             }
         }
         Some(Expected::Backends(backends))

@@ -1,10 +1,15 @@
 //! What came of the trials. In: trials with what the kernel did. Out: values that reports print.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use ringfence_model::{Text, network_policy::PolicyMeta, origin::Origin, verdict::Direction};
+use ringfence_model::{
+    Text,
+    network_policy::PolicyMeta,
+    origin::Origin,
+    verdict::{Direction, Outcome, Reason, RuleRef, Side},
+};
 
-use super::{Disagreement, Kernel, Trial};
+use super::{Disagreement, Expected, Kernel, Trial};
 
 /// A trial and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +33,52 @@ pub struct Denial {
     pub direction: Direction,
     /// The rule in words: `NetworkPolicy shop/web: ingress[0]`, or the policies that isolate the pod.
     pub rule: String,
+    /// What the program's rule stands for: the deciding rules, without the places of their peers, or the policies that isolate.
+    pub reasons: Arc<[Reason]>,
     /// The policies that it comes from.
-    pub policies: Vec<std::sync::Arc<PolicyMeta>>,
+    pub policies: Vec<Arc<PolicyMeta>>,
     /// Where the rule is written, if one rule decided.
     pub origin: Origin,
     /// Whether it only reports: an audit policy would have refused the packet.
     pub audit: bool,
+}
+
+impl Tried {
+    /// A record of a log that gives other reasons for a deny than the engine does, if there is one. What is closed for want of a
+    /// proxy or a fact has no reasons that could be compared.
+    #[must_use]
+    pub fn misnamed(&self) -> Option<&Denial> {
+        let Expected::One(verdict) = &self.trial.expected else { return None };
+        self.denials.iter().filter(|denial| !denial.audit).find(|denial| {
+            let side = match denial.direction {
+                Direction::Egress => &verdict.egress,
+                Direction::Ingress => &verdict.ingress,
+            };
+            match side.outcome {
+                Outcome::Allow => true,
+                Outcome::AllowIf | Outcome::Unknown => false,
+                Outcome::Deny => !denial.names(side),
+            }
+        })
+    }
+}
+
+impl Denial {
+    /// Whether its reasons are those of a side of a verdict.
+    #[must_use]
+    pub fn names(&self, side: &Side) -> bool {
+        named(&self.reasons) == named(&side.reasons)
+    }
+}
+
+/// What a log can name of a side's reasons.
+fn named(reasons: &[Reason]) -> BTreeSet<Reason> {
+    let strip = |reason: &Reason| match reason {
+        Reason::Rule(rule) => Some(Reason::Rule(RuleRef { peer: Origin::NONE, ..rule.clone() })),
+        Reason::Isolated(_) => Some(reason.clone()),
+        _ => None,
+    };
+    reasons.iter().filter_map(strip).collect()
 }
 
 /// What came of all trials.

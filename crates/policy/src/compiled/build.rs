@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use ringfence_model::{cluster::Cluster, network_policy::PolicyMeta, workload::Pod};
+use ringfence_model::{
+    Text,
+    cluster::Cluster,
+    network_policy::PolicyMeta,
+    workload::{Pod, Workload, WorkloadId, WorkloadKind},
+};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -31,6 +36,12 @@ impl Compiled {
 
     pub(super) fn make(mut cluster: Cluster, audit: bool) -> Self {
         sort_pods(&mut cluster);
+        let in_order = |pair: &[Workload]| matches!(pair, [a, b] if order(a) < order(b));
+        let compiled_workloads = (cluster.workloads.windows(2).take_while(|pair| in_order(pair)).count() + 1)
+            .min(cluster.workloads.len());
+        let later = (0..).map(WorkloadId).zip(&cluster.workloads).skip(compiled_workloads);
+        let added_workloads =
+            later.map(|(id, w)| ((w.namespace.clone(), w.kind.clone(), w.name.clone()), id)).collect();
         let mut shapes = Shapes::default();
         let shape_of_pod = cluster.pods.iter().map(|pod| (!pod.finished).then(|| shapes.of(pod).0)).collect();
         let mut compiled = Self {
@@ -45,6 +56,8 @@ impl Compiled {
             shape_of_pod,
             compiled_pods: cluster.pods.len(),
             added_pods: FxHashMap::default(),
+            compiled_workloads,
+            added_workloads,
             parts_of_matcher: FxHashMap::default(),
             cluster,
             audit,
@@ -117,6 +130,10 @@ impl Compiled {
             egress: RuleSet::new(parts.iter().copied(), Direction::Egress),
         }
     }
+}
+
+fn order(workload: &Workload) -> (&Text, &Text, &WorkloadKind) {
+    (&workload.namespace, &workload.name, &workload.kind)
 }
 
 /// Sorts the pods of a cluster that changes have been applied to, and gives them their new numbers.

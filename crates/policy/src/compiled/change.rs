@@ -183,20 +183,34 @@ impl Compiled {
     }
 
     fn workload_of(&mut self, namespace: &Text, kind: WorkloadKind, owner: &Text, pod: PodId) -> WorkloadId {
-        let same = |w: &Workload| w.namespace == *namespace && w.kind == kind && w.name == *owner;
-        let at = self.cluster.workloads.iter().position(same).unwrap_or(self.cluster.workloads.len());
+        let at = self.find_workload(namespace, &kind, owner).unwrap_or(self.cluster.workloads.len());
+        let id = WorkloadId(u32::try_from(at).unwrap_or(u32::MAX));
         match self.cluster.workloads.get_mut(at) {
             Some(workload) if !workload.pods.contains(&pod) => workload.pods.push(pod),
             Some(_) => {}
-            None => self.cluster.workloads.push(Workload {
-                namespace: namespace.clone(),
-                name: owner.clone(),
-                kind,
-                pods: vec![pod],
-                origin: ringfence_model::origin::Origin::NONE,
-            }),
+            None => {
+                self.added_workloads.insert((namespace.clone(), kind.clone(), owner.clone()), id);
+                self.cluster.workloads.push(Workload {
+                    namespace: namespace.clone(),
+                    name: owner.clone(),
+                    kind,
+                    pods: vec![pod],
+                    origin: ringfence_model::origin::Origin::NONE,
+                });
+            }
         }
-        WorkloadId(u32::try_from(at).unwrap_or(u32::MAX))
+        id
+    }
+
+    /// The place of a workload: among those compiled, which are sorted, or among those added since.
+    fn find_workload(&self, namespace: &Text, kind: &WorkloadKind, name: &Text) -> Option<usize> {
+        let compiled = self.cluster.workloads.get(..self.compiled_workloads).unwrap_or_default();
+        let wanted = (namespace, name, kind);
+        let found = compiled.binary_search_by(|w| (&w.namespace, &w.name, &w.kind).cmp(&wanted));
+        found.ok().or_else(|| {
+            let added = self.added_workloads.get(&(namespace.clone(), kind.clone(), name.clone()));
+            added.map(|id| id.0 as usize)
+        })
     }
 
     fn put_namespace(&mut self, namespace: Namespace) {
@@ -215,7 +229,7 @@ impl Compiled {
     }
 
     /// The pod of this name: among those compiled, which are sorted, or among those added since.
-    fn find_pod(&self, namespace: &Text, name: &Text) -> Option<PodId> {
+    pub(super) fn find_pod(&self, namespace: &Text, name: &Text) -> Option<PodId> {
         let compiled = self.cluster.pods.get(..self.compiled_pods).unwrap_or_default();
         let found = compiled.binary_search_by(|pod| (&pod.namespace, &pod.name).cmp(&(namespace, name)));
         match found {

@@ -29,12 +29,15 @@ use ringfence_model::{
     origin::Origin,
     port::Protocol,
     verdict::{Direction, Outcome, Reason, Side, Verdict},
-    workload::{Pod, PodId},
+    workload::{Pod, PodId, WorkloadId, WorkloadKind},
 };
 use rustc_hash::FxHashMap;
 
 pub use change::Change;
-pub use enforce::{Behaviour, Decision, Enforcement, Peers, Run, SelectorId, Shared, Subjects, View};
+pub use enforce::{
+    Behaviour, Decision, Enforcement, Index, Listing, Moved, Peers, Run, SelectorId, Shared, Standing,
+    Subjects, Survey, View,
+};
 pub use reach::{Cell, CellId, Reach};
 
 use crate::Judge;
@@ -91,6 +94,10 @@ pub struct Compiled {
     compiled_pods: usize,
     /// Pods that came later, by namespace and name.
     added_pods: FxHashMap<(Text, Text), PodId>,
+    /// How many workloads were there in their order when it was made.
+    compiled_workloads: usize,
+    /// Workloads that came later, by namespace, kind and name.
+    added_workloads: FxHashMap<(Text, WorkloadKind, Text), WorkloadId>,
 }
 
 impl Compiled {

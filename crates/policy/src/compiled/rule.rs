@@ -229,6 +229,20 @@ impl RuleSet {
         set
     }
 
+    /// Whether it is made of the very rules and policies that another is made of.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let list = |a: &[Arc<Rule>], b: &[Arc<Rule>]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        let level = |a: &Level, b: &Level| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| list(a, b));
+        let tier = |a: &[Level], b: &[Level]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| level(a, b));
+        tier(&self.admin, &other.admin)
+            && list(&self.deny, &other.deny)
+            && list(&self.allow, &other.allow)
+            && self.isolating == other.isolating
+            && tier(&self.baseline, &other.baseline)
+    }
+
     /// All rules, tier by tier.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
         let tier = |levels| <[Level]>::iter(levels).flatten().flatten();

@@ -18,6 +18,8 @@ pub(crate) struct DataplaneArgs {
 pub(crate) enum Action {
     /// Print the nftables program that a node enforces, as `nft -f` takes it
     Show(ShowArgs),
+    /// Say what this machine's kernel can do for a program, and what happens without what it cannot
+    Features,
 }
 
 /// Arguments of `dataplane show`.

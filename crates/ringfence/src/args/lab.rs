@@ -49,6 +49,9 @@ pub(crate) struct BuildArgs {
     /// Drop what is denied without an answer instead of rejecting it (slower: every denied probe waits)
     #[arg(long, help_heading = LAB)]
     pub(crate) drop: bool,
+    /// Log new connections that are allowed too, each with the rule that allows it, for `ringfence lab flows`
+    #[arg(long, help_heading = LAB)]
+    pub(crate) log_allowed: bool,
 }
 
 /// What to do with labs that run.

@@ -1,14 +1,20 @@
 //! `dataplane`. In: manifests and a node's name. Out: the program that enforces the policies there, as text that `nft -f` takes
-//! or as JSON, with what it closes for want of a proxy or a fact.
+//! or as JSON, with what it closes for want of a proxy or a fact; and what the kernel here can do.
 
 use std::io::{self, Write};
 
 use ringfence_dataplane::{
-    compile::{Program, compile},
+    compile::{Logs, Program, compile},
+    features::Features,
+    prefix::RuleId,
     text,
 };
 use ringfence_lab::{plan::plan, run::words};
-use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, origin::Origin};
+use ringfence_model::{
+    cluster::Cluster,
+    diagnostic::Diagnostic,
+    origin::{Origin, Sources},
+};
 use ringfence_policy::Compiled;
 use serde::Serialize;
 
@@ -25,7 +31,21 @@ use crate::{
 pub(crate) fn run(args: &DataplaneArgs, context: &Context) -> Result<Exit, Failure> {
     match &args.action {
         Action::Show(args) => show(args, context),
+        Action::Features => features(),
     }
+}
+
+/// Tries the kernel's features in a network namespace of its own, so that the machine's ruleset is not touched.
+fn features() -> Result<Exit, Failure> {
+    lab::enter()?;
+    let features = Features::probe().map_err(|error| {
+        Box::new(
+            Diagnostic::error("features", Origin::NONE, error.to_string())
+                .with_help("the kernel needs nf_tables: load the module `nf_tables`"),
+        )
+    })?;
+    output::plain(|out| write!(out, "{features}"))?;
+    Ok(if features.fatal().next().is_some() { Exit::Finding } else { Exit::Fine })
 }
 
 fn show(args: &ShowArgs, context: &Context) -> Result<Exit, Failure> {
@@ -36,12 +56,13 @@ fn show(args: &ShowArgs, context: &Context) -> Result<Exit, Failure> {
         .map_err(|error| Box::new(Diagnostic::error("plan", Origin::NONE, error.to_string())))?;
     let node = node(&args.node, &topology.cluster)?;
     let audited =
-        lab::has_audit_policies(&topology.cluster).then(|| Compiled::with_audit(topology.cluster.clone()));
+        topology.cluster.has_audit_policies().then(|| Compiled::with_audit(topology.cluster.clone()));
     let compiled = Compiled::new(topology.cluster);
     let program = compile(&compiled, audited.as_ref(), node.as_str(), &settings.program);
+    let sources = &compiled.cluster().sources;
     match args.format {
-        Format::Text => output::plain(|out| write_text(&node, &program, out))?,
-        Format::Json => output::plain(|out| write_json(&node, &program, out))?,
+        Format::Text => output::plain(|out| write_text(&node, &program, sources, out))?,
+        Format::Json => output::plain(|out| write_json(&node, &program, sources, out))?,
     }
     Ok(Exit::Fine.after(loaded.failed))
 }
@@ -61,7 +82,7 @@ fn notes(program: &Program) -> Vec<String> {
     program.notes.iter().map(words::note).collect()
 }
 
-fn write_text(node: &str, program: &Program, out: &mut dyn Write) -> io::Result<()> {
+fn write_text(node: &str, program: &Program, sources: &Sources, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{}", text::render(&program.table))?;
     let counts = program.counts();
     writeln!(
@@ -69,10 +90,39 @@ fn write_text(node: &str, program: &Program, out: &mut dyn Write) -> io::Result<
         "# node {node}: {} sets, {} maps, {} chains, {} rules, {} elements",
         counts.sets, counts.maps, counts.chains, counts.rules, counts.elements
     )?;
+    for rule in rules(program, sources) {
+        let places = rule.places.join(" ");
+        writeln!(out, "# {} {} {}: {} {places}", rule.verdict, rule.direction, rule.id, rule.decided)?;
+    }
     for note in notes(program) {
         writeln!(out, "# {}", note.replace('\n', " "))?;
     }
     Ok(())
+}
+
+/// A number in the log, with what it stands for.
+#[derive(Serialize)]
+struct RuleJson {
+    id: String,
+    verdict: &'static str,
+    direction: &'static str,
+    decided: String,
+    places: Vec<String>,
+}
+
+fn rules(program: &Program, sources: &Sources) -> Vec<RuleJson> {
+    let rule = |(id, logs): (&RuleId, &Logs)| {
+        let (decided, places) = words::decided(&logs.reasons, sources);
+        let decided = if decided.is_empty() { logs.name.clone() } else { decided };
+        RuleJson {
+            id: format!("{:08x}", id.0),
+            verdict: logs.logged.as_str(),
+            direction: logs.direction.as_str(),
+            decided,
+            places,
+        }
+    };
+    program.rules.iter().map(rule).collect()
 }
 
 #[derive(Serialize)]
@@ -87,10 +137,12 @@ struct Document<'a> {
     elements: usize,
     /// What `nft -f` takes.
     program: String,
+    /// What the numbers in log prefixes and names of chains stand for.
+    decisions: Vec<RuleJson>,
     notes: Vec<String>,
 }
 
-fn write_json(node: &str, program: &Program, out: &mut dyn Write) -> io::Result<()> {
+fn write_json(node: &str, program: &Program, sources: &Sources, out: &mut dyn Write) -> io::Result<()> {
     let counts = program.counts();
     let document = Document {
         version: 1,
@@ -102,6 +154,7 @@ fn write_json(node: &str, program: &Program, out: &mut dyn Write) -> io::Result<
         rules: counts.rules,
         elements: counts.elements,
         program: text::render(&program.table),
+        decisions: rules(program, sources),
         notes: notes(program),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;

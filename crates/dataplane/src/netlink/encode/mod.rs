@@ -154,8 +154,15 @@ fn set(w: &mut Writer, table: &str, shape: &SetShape, id: u32) {
         w.number(uapi::NFTA_SET_DATA_LEN, 0);
     }
     w.number(uapi::NFTA_SET_ID, id);
-    if shape.interval && concatenated {
+    let fields = shape.interval && concatenated;
+    if shape.size.is_some() || fields {
         w.nested(uapi::NFTA_SET_DESC, |w| {
+            if let Some(size) = shape.size {
+                w.number(uapi::NFTA_SET_DESC_SIZE, size);
+            }
+            if !fields {
+                return;
+            }
             w.nested(uapi::NFTA_SET_DESC_CONCAT, |w| {
                 for key in &shape.key {
                     w.nested(uapi::NFTA_LIST_ELEM, |w| {

@@ -60,6 +60,7 @@ impl Expressions<'_> {
             Statement::Is { field, value, negated } => self.is(*field, value, *negated),
             Statement::In { fields, set, negated } => self.lookup(fields, set, *negated, false),
             Statement::VerdictMap { fields, map } => self.lookup(fields, map, false, true),
+            Statement::Family(family) => self.family(*family),
             Statement::Reply(reply) => {
                 self.connection(uapi::NFT_CT_DIRECTION);
                 self.compare(uapi::NFT_CMP_EQ, &[u8::from(*reply)]);
@@ -205,12 +206,7 @@ impl Expressions<'_> {
     /// Makes sure that the packet has the field.
     fn depend(&mut self, field: Field) {
         if let Some(family) = field.family().filter(|family| self.family != Some(*family)) {
-            self.family = Some(family);
-            self.meta(uapi::NFT_META_NFPROTO, uapi::NFT_REG_1);
-            self.compare(
-                uapi::NFT_CMP_EQ,
-                &[if family == Family::V4 { uapi::NFPROTO_IPV4 } else { uapi::NFPROTO_IPV6 }],
-            );
+            self.family(family);
         }
         let protocol = match field {
             Field::IcmpType => Some(1),
@@ -222,6 +218,15 @@ impl Expressions<'_> {
             self.meta(uapi::NFT_META_L4PROTO, uapi::NFT_REG_1);
             self.compare(uapi::NFT_CMP_EQ, &[protocol]);
         }
+    }
+
+    fn family(&mut self, family: Family) {
+        self.family = Some(family);
+        self.meta(uapi::NFT_META_NFPROTO, uapi::NFT_REG_1);
+        self.compare(
+            uapi::NFT_CMP_EQ,
+            &[if family == Family::V4 { uapi::NFPROTO_IPV4 } else { uapi::NFPROTO_IPV6 }],
+        );
     }
 
     fn load(&mut self, field: Field, register: u32, bytes: usize) {

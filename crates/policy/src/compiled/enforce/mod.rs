@@ -5,8 +5,11 @@
 //! address: a pod's, a node's (and those of host-network pods are their node's), or one outside.
 
 mod behaviour;
+mod index;
 mod judge;
+mod lens;
 mod peers;
+mod survey;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -16,12 +19,14 @@ use ringfence_model::{
     network_policy::PolicyMeta,
     port::{PortSpec, Protocol},
     verdict::Direction,
-    workload::{ContainerPort, Pod, PodId},
+    workload::{Pod, PodId},
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use behaviour::{Behaviour, Decision, Run};
+pub use index::{Index, Moved, Standing};
 pub use peers::{Peers, Shared};
+pub use survey::{Listing, Survey};
 
 use super::{
     Compiled, SetId,
@@ -57,7 +62,16 @@ pub struct Subjects {
     pub policies: Vec<Arc<PolicyMeta>>,
     /// Their addresses, ascending; not empty.
     pub addresses: Vec<IpAddr>,
-    representative: PodId,
+    set: SetId,
+    ports: Resolution,
+}
+
+impl Subjects {
+    /// Whether two groups of one direction are of the same policies, unchanged, and the same named ports.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        (self.direction, self.set) == (other.direction, other.set) && self.ports == other.ports
+    }
 }
 
 /// Where an address is.
@@ -74,32 +88,22 @@ enum Place {
 }
 
 /// A pod's address in one family.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PodAddress {
     address: IpAddr,
     pod: PodId,
     shape: ShapeId,
+    /// The number of its list of container ports.
+    ports: u32,
+    /// Whether the pod has no other address of the family.
+    alone: bool,
 }
 
 /// One node's view of a cluster.
 #[derive(Debug)]
 pub struct Enforcement<'a> {
     compiled: &'a Compiled,
-    view: View,
-    node: Text,
-    families: Vec<Family>,
-    /// Every address that is a pod's or a node's.
-    places: BTreeMap<IpAddr, Place>,
-    /// Addresses that several pods claim; the pod that came last has them.
-    claimed: Vec<IpAddr>,
-    /// By family, ascending by address.
-    pods: [Vec<PodAddress>; 2],
-    /// By family and shape, places in `pods`.
-    of_shape: [Vec<Vec<u32>>; 2],
-    /// Which container ports each pod has, numbered.
-    ports_of_pod: Vec<u32>,
-    /// By matcher: how many pods it selects.
-    sizes: Vec<usize>,
+    index: Index,
 }
 
 /// What a pod's container ports say about some names, sorted.
@@ -117,112 +121,40 @@ impl Compiled {
     /// (of its bridge, say).
     #[must_use]
     pub fn enforcement(&self, node: &str, more: &[IpAddr], view: View) -> Enforcement<'_> {
-        let mut enforcement = Enforcement {
-            compiled: self,
-            view,
-            node: node.into(),
-            families: Vec::new(),
-            places: BTreeMap::new(),
-            claimed: Vec::new(),
-            pods: [Vec::new(), Vec::new()],
-            of_shape: [(); 2].map(|()| vec![Vec::new(); self.shapes.len()]),
-            ports_of_pod: Vec::new(),
-            sizes: Vec::new(),
-        };
-        enforcement.place(more);
-        enforcement.index();
-        enforcement
+        Enforcement { compiled: self, index: Index::new(self, node, more, view) }
+    }
+
+    /// The same from an index that [`Enforcement::replace`] has kept up to date, since policies or one pod changed.
+    #[must_use]
+    pub fn enforcement_with(&self, mut index: Index) -> Enforcement<'_> {
+        index.sync(self);
+        Enforcement { compiled: self, index }
     }
 }
 
 impl<'a> Enforcement<'a> {
-    /// Finds out whose each address is.
-    fn place(&mut self, more: &[IpAddr]) {
-        let cluster = &self.compiled.cluster;
-        let live = || {
-            let pods = (0..).map(PodId).zip(&cluster.pods).zip(&self.compiled.shape_of_pod);
-            pods.filter(|(_, shape)| shape.is_some()).map(|((id, pod), _)| (id, pod))
-        };
-        for (number, node) in (0..).zip(&cluster.nodes) {
-            let place = if node.name == self.node { Place::Own(Some(number)) } else { Place::Node(number) };
-            for address in &node.addresses {
-                // The first of several nodes has it, for every judge.
-                self.places.entry(*address).or_insert(place);
-            }
-        }
-        for (_, pod) in live().filter(|(_, pod)| pod.host_network) {
-            for address in &pod.addresses {
-                self.places.entry(*address).or_insert(Place::Host);
-            }
-        }
-        let own =
-            (0..).zip(&cluster.nodes).find(|(_, node)| node.name == self.node).map(|(number, _)| number);
-        for address in more {
-            self.places.insert(*address, Place::Own(own));
-        }
-        for (id, pod) in live().filter(|(_, pod)| !pod.host_network) {
-            for address in &pod.addresses {
-                if let Some(Place::Pod(other)) = self.places.insert(*address, Place::Pod(id))
-                    && other != id
-                {
-                    self.claimed.push(*address);
-                }
-            }
-        }
-        self.claimed.sort_unstable();
-        self.claimed.dedup();
-        let mut families: Vec<Family> = self.places.keys().map(|address| Family::of(*address)).collect();
-        families.sort_unstable();
-        families.dedup();
-        self.families = families;
-    }
-
-    fn index(&mut self) {
-        let compiled = self.compiled;
-        for (address, place) in &self.places {
-            let Place::Pod(pod) = place else { continue };
-            let Some(shape) = compiled.shape_of_pod.get(pod.0 as usize).copied().flatten() else { continue };
-            let slot = slot(Family::of(*address));
-            let (Some(list), Some(of_shape)) = (self.pods.get_mut(slot), self.of_shape.get_mut(slot)) else {
-                continue;
-            };
-            if let Some(of_shape) = of_shape.get_mut(shape as usize) {
-                of_shape.push(u32::try_from(list.len()).unwrap_or(u32::MAX));
-            }
-            list.push(PodAddress { address: *address, pod: *pod, shape });
-        }
-        let mut known: FxHashMap<&[ContainerPort], u32> = FxHashMap::default();
-        for pod in &compiled.cluster.pods {
-            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-            self.ports_of_pod.push(*known.entry(&pod.ports).or_insert(next));
-        }
-        let pods_of_shape = |shape: u32| {
-            let of_family = |family: &Vec<Vec<u32>>| family.get(shape as usize).map_or(0, Vec::len);
-            self.of_shape.iter().map(of_family).max().unwrap_or(0)
-        };
-        for matcher in 0..compiled.matchers.len() {
-            let id = MatcherId::try_from(matcher).unwrap_or(MatcherId::MAX);
-            let shapes = compiled.matchers.selected(id).into_iter().flat_map(|selected| selected.iter());
-            self.sizes.push(shapes.map(pods_of_shape).sum());
-        }
+    /// The index, for later.
+    #[must_use]
+    pub fn into_index(self) -> Index {
+        self.index
     }
 
     /// The families of the addresses of pods and nodes.
     #[must_use]
     pub fn families(&self) -> &[Family] {
-        &self.families
+        &self.index.families
     }
 
     /// Addresses that several pods have; those of the pod that came last count.
     #[must_use]
     pub fn claimed(&self) -> &[IpAddr] {
-        &self.claimed
+        &self.index.claimed
     }
 
     /// Whether any address of the node itself is known.
     #[must_use]
     pub fn knows_own_node(&self) -> bool {
-        self.places.values().any(|place| matches!(place, Place::Own(_)))
+        self.index.knows_own_node
     }
 
     /// The node's pods that policies can select and whose addresses are not known.
@@ -240,17 +172,15 @@ impl<'a> Enforcement<'a> {
 
     fn local(&self) -> impl Iterator<Item = (PodId, &'a Pod, ShapeId)> {
         let compiled = self.compiled;
-        let node = self.node.clone();
-        let pods = (0..).map(PodId).zip(&compiled.cluster.pods).zip(&compiled.shape_of_pod);
-        pods.filter_map(move |((id, pod), shape)| {
-            let local = !pod.host_network && pod.node.as_ref() == Some(&node);
-            shape.filter(|_| local).map(|shape| (id, pod, shape))
+        self.index.local.iter().filter_map(|id| match compiled.pod_end(*id) {
+            Some(End::Pod(id, pod, shape)) => Some((id, pod, shape)),
+            _ => None,
         })
     }
 
     /// The addresses of a pod that no other pod has taken over.
     fn own_of<'p>(&self, id: PodId, pod: &'p Pod) -> impl Iterator<Item = IpAddr> + use<'p, '_, 'a> {
-        let its = move |address: &&IpAddr| matches!(self.places.get(address), Some(Place::Pod(owner)) if *owner == id);
+        let its = move |address: &&IpAddr| matches!(self.index.places.get(address), Some(Place::Pod(owner)) if *owner == id);
         pod.addresses.iter().filter(its).copied()
     }
 
@@ -265,54 +195,69 @@ impl<'a> Enforcement<'a> {
         let mut keys: FxHashMap<(SetId, Resolution), String> = FxHashMap::default();
         let mut groups: BTreeMap<String, Subjects> = BTreeMap::new();
         for (id, pod, shape) in self.local() {
-            let (Some(set), Some(rules)) =
-                (self.compiled.set_of_shape.get(shape as usize), self.compiled.rules_of(shape, direction))
-            else {
-                continue;
-            };
+            let Some((set, rules)) = self.subject_to(shape, direction) else { continue };
             let mut addresses = self.own_of(id, pod).peekable();
-            if addresses.peek().is_none() || (rules.isolating.is_empty() && rules.rules().next().is_none()) {
+            if addresses.peek().is_none() {
                 continue;
             }
-            let names = names_of_set.entry(*set).or_insert_with(|| match direction {
-                Direction::Ingress => named_ports(rules),
-                Direction::Egress => Vec::new(),
-            });
-            let ports = resolution(pod, names);
-            let parts = || self.compiled.parts_of_shape.get(shape as usize);
-            let key = keys.entry((*set, ports)).or_insert_with_key(|(_, ports)| {
-                let parts = parts().into_iter().flatten();
-                let parts = parts.filter_map(|id| self.compiled.parts.get(*id as usize)?.as_ref());
-                let mut lines: Vec<String> = parts
-                    .map(|part| {
-                        format!("{} {} {}", part.meta.kind.as_str(), part.meta.full_name(), part.spec)
-                    })
-                    .collect();
-                lines.sort();
-                lines.extend(ports.iter().map(|(name, protocol, port)| format!("{name} {protocol} {port}")));
-                lines.join("\n")
-            });
+            let names = names_of_set.entry(set).or_insert_with(|| names_for(rules, direction));
+            let key = keys
+                .entry((set, resolution(pod, names)))
+                .or_insert_with_key(|(_, ports)| self.key_of(shape, ports));
             let group = groups.entry(key.clone()).or_insert_with(|| Subjects {
                 direction,
                 key: key.clone(),
                 policies: policies(rules),
                 addresses: Vec::new(),
-                representative: id,
+                set,
+                ports: resolution(pod, names),
             });
             group.addresses.extend(addresses);
         }
         let mut groups: Vec<Subjects> = groups.into_values().collect();
         for group in &mut groups {
             group.addresses.sort_unstable();
+            group.addresses.dedup();
         }
         groups
+    }
+
+    /// The key of the group of subjects of a direction that a pod belongs to; nothing if it is of none.
+    #[must_use]
+    pub fn group_of(&self, standing: &Standing, direction: Direction) -> Option<String> {
+        let Standing { pod, shape, .. } = standing;
+        let elsewhere = pod.host_network || pod.node.as_ref() != Some(&self.index.node);
+        if elsewhere || pod.addresses.is_empty() || !self.compiled.cluster.profile.enforces {
+            return None;
+        }
+        let (_, rules) = self.subject_to(*shape, direction)?;
+        Some(self.key_of(*shape, &resolution(pod, &names_for(rules, direction))))
+    }
+
+    /// The rules that pods of a shape are subject to, unless there are none.
+    fn subject_to(&self, shape: ShapeId, direction: Direction) -> Option<(SetId, &'a RuleSet)> {
+        let set = *self.compiled.set_of_shape.get(shape as usize)?;
+        let rules = self.compiled.rules_of(shape, direction)?;
+        let any = !rules.isolating.is_empty() || rules.rules().next().is_some();
+        any.then_some((set, rules))
+    }
+
+    fn key_of(&self, shape: ShapeId, ports: &Resolution) -> String {
+        let parts = self.compiled.parts_of_shape.get(shape as usize).into_iter().flatten();
+        let parts = parts.filter_map(|id| self.compiled.parts.get(*id as usize)?.as_ref());
+        let mut lines: Vec<String> = parts
+            .map(|part| format!("{} {} {}", part.meta.kind.as_str(), part.meta.full_name(), part.spec))
+            .collect();
+        lines.sort();
+        lines.extend(ports.iter().map(|(name, protocol, port)| format!("{name} {protocol} {port}")));
+        lines.join("\n")
     }
 
     /// The addresses of a family that are in a shared set, ascending.
     #[must_use]
     pub fn members(&self, shared: Shared, family: Family) -> Vec<IpAddr> {
         let of_places = |wanted: fn(&Place) -> bool| {
-            let places = self.places.iter().filter(|(address, _)| Family::of(**address) == family);
+            let places = self.index.places.iter().filter(|(address, _)| Family::of(**address) == family);
             places.filter(|(_, place)| wanted(place)).map(|(address, _)| *address).collect()
         };
         match shared {
@@ -320,19 +265,24 @@ impl<'a> Enforcement<'a> {
             Shared::OtherNodes => of_places(|place| matches!(place, Place::Node(_))),
             Shared::Pods => of_places(|place| matches!(place, Place::Pod(_))),
             Shared::Selector(SelectorId(id)) => {
-                let (Some(pods), Some(of_shape)) =
-                    (self.pods.get(slot(family)), self.of_shape.get(slot(family)))
-                else {
-                    return Vec::new();
-                };
+                let Some(of_shape) = self.index.of_shape.get(slot(family)) else { return Vec::new() };
                 let shapes =
                     self.compiled.matchers.selected(id).into_iter().flat_map(|selected| selected.iter());
-                let places = shapes.filter_map(|shape| of_shape.get(shape as usize)).flatten();
-                let mut addresses: Vec<IpAddr> =
-                    places.filter_map(|at| pods.get(*at as usize)).map(|pod| pod.address).collect();
+                let pods = shapes.filter_map(|shape| of_shape.get(shape as usize)).flatten();
+                let mut addresses: Vec<IpAddr> = pods.map(|pod| pod.address).collect();
                 addresses.sort_unstable();
                 addresses
             }
+        }
+    }
+
+    /// Whether the addresses of a pod are in a shared set.
+    #[must_use]
+    pub fn holds(&self, shared: Shared, standing: &Standing) -> bool {
+        match shared {
+            Shared::OwnNode | Shared::OtherNodes => false,
+            Shared::Pods => true,
+            Shared::Selector(SelectorId(id)) => self.compiled.matchers.selects(id, standing.shape),
         }
     }
 
@@ -371,6 +321,14 @@ fn named_ports(rules: &RuleSet) -> Vec<Text> {
     let mut names: Vec<Text> = names.into_iter().collect();
     names.sort();
     names
+}
+
+/// The names of ports by which pods are told apart as subjects: those of ingress rules mean the subject's own.
+fn names_for(rules: &RuleSet, direction: Direction) -> Vec<Text> {
+    match direction {
+        Direction::Ingress => named_ports(rules),
+        Direction::Egress => Vec::new(),
+    }
 }
 
 /// What a pod's container ports say about the names, sorted.

@@ -141,7 +141,16 @@ fn connect(
             .connect(&entered.namespace, to, protocol)
             .map_err(|error| Box::new(Diagnostic::error("connect", Origin::NONE, error.to_string())))?;
         let answered = matches!(outcome, Outcome::Answered { .. });
-        output::plain(|out| writeln!(out, "{to}/{protocol} {outcome}"))?;
+        let said = match outcome {
+            Outcome::Answered { by: Some(by) } => {
+                let names = &entered.door.listeners;
+                let who = names.iter().find(|(number, _)| *number == by.listener);
+                let who = who.map_or("a node or the outside host", |(_, name)| name);
+                format!("answered by {who} on port {}", by.port)
+            }
+            other => other.to_string(),
+        };
+        output::plain(|out| writeln!(out, "{to}/{protocol} {said}"))?;
         if answered {
             return Ok(Exit::Fine);
         }

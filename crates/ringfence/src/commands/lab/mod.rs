@@ -14,10 +14,10 @@ use ringfence_analysis::matrix::Matrix;
 use ringfence_dataplane::compile::{self, Refusal};
 use ringfence_lab::{
     control::{Board, ControlError, Directory},
-    matrix as on_packets,
+    judge,
     namespace::{self, NamespaceError},
     plan,
-    run::{RunError, Running, Settings},
+    run::{EVERYTHING, RunError, Running, Settings},
     trial::Trial,
 };
 use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, origin::Origin};
@@ -64,7 +64,7 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
     let tell = |at| progress.tell(at);
     let mut running =
         Running::start(loaded.compiled.cluster(), settings, &tell).map_err(|error| failure(&error))?;
-    board.show(running.lab());
+    board.show(running.lab(), running.listener_names());
     let mut trials = running.trials(&running.scope());
     if let Some(file) = &file {
         add(&mut trials, of_matrix(&running, &file.matrix, namespace));
@@ -74,7 +74,7 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
 
     let cluster = running.lab().cluster();
     let checked = file.as_ref().map(|file| {
-        let report = on_packets::run(&file.matrix, cluster, &running.judge(), namespace, &outcomes.tried);
+        let report = judge::report(&file.matrix, running.compiled(), namespace, &outcomes.tried);
         Checked::new(file, report, cluster)
     });
     let faulty = checked.as_ref().is_some_and(|checked| checked.show_problems(context));
@@ -106,12 +106,10 @@ pub(crate) fn test_matrix(
     let tell = |at| progress.tell(at);
     let settings = settings(BuildArgs::default(), Some(matrix));
     let mut running = Running::start(cluster, settings, &tell).map_err(|error| failure(&error))?;
-    let trials = of_matrix(&running, matrix, namespace);
-    let outcomes = running.run(trials, &tell).map_err(|error| failure(&error))?;
+    let (report, _) =
+        judge::matrix(&mut running, matrix, namespace, &tell).map_err(|error| failure(&error))?;
     progress.finish();
-    let cluster = running.lab().cluster();
-    let report = on_packets::run(matrix, cluster, &running.judge(), namespace, &outcomes.tried);
-    Ok((report, cluster.clone()))
+    Ok((report, running.lab().cluster().clone()))
 }
 
 /// Leaves the machine's network; to be done before anything starts a thread.
@@ -120,7 +118,7 @@ pub(crate) fn enter() -> Result<(), Failure> {
 }
 
 fn of_matrix(running: &Running, matrix: &Matrix, namespace: Option<&str>) -> Vec<Trial> {
-    on_packets::trials(matrix, running.lab().cluster(), &running.judge(), namespace)
+    running.flow_trials(&judge::questions(matrix, running.compiled(), namespace))
 }
 
 /// Adds the trials that are not among those that are there.
@@ -146,18 +144,11 @@ pub(crate) fn settings(build: BuildArgs, matrix: Option<&Matrix>) -> Settings {
         },
         program: compile::Options {
             refusal: if build.drop { Refusal::Drop } else { Refusal::Reject },
+            log_allowed: build.log_allowed.then_some(EVERYTHING),
             ..compile::Options::default()
         },
         ..Settings::default()
     }
-}
-
-/// Whether some policy only reports.
-pub(crate) fn has_audit_policies(cluster: &Cluster) -> bool {
-    let network = cluster.network_policies.iter().map(|policy| &policy.meta);
-    let tiers = cluster.tier_policies.iter().map(|policy| &policy.meta);
-    let cilium = cluster.cilium_policies.iter().map(|policy| &policy.meta);
-    network.chain(tiers).chain(cilium).any(|policy| policy.audit)
 }
 
 fn failure(error: &RunError) -> Failure {

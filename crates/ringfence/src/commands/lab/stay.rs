@@ -96,7 +96,7 @@ impl Staying<'_> {
             }
         };
         let changed = running.update(loaded.compiled.cluster()).map_err(|error| failure(&error))?;
-        self.board.show(running.lab());
+        self.board.show(running.lab(), running.listener_names());
         let applied = start.elapsed();
         let (came, went) = (changed.added.len(), changed.removed.len());
         self.progress.say(&format!("applied in {} ms: {came} pods came, {went} went", applied.as_millis()));

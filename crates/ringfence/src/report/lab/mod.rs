@@ -144,7 +144,7 @@ impl<'a> LabReport<'a> {
             }
             Expected::Backends(backends) => {
                 let one = |backend: &ringfence_lab::trial::Backend| {
-                    let (name, verdict) = (self.ends.pod(backend.pod), &backend.verdict);
+                    let (name, verdict) = (self.ends.endpoint(&backend.end), &backend.verdict);
                     format!("{name}: {}, {}", verdict.outcome.as_str(), brief::of_verdict(verdict))
                 };
                 backends.iter().map(one).collect()

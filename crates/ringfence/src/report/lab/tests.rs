@@ -72,7 +72,10 @@ fn obeyed(trial: Trial) -> Tried {
         Expected::One(verdict) => of_verdict(verdict),
         Expected::Backends(backends) => match backends.first() {
             Some(backend) => match of_verdict(&backend.verdict) {
-                (Kernel::Allowed(_), denials) => (Kernel::Allowed(Some(backend.pod)), denials),
+                (Kernel::Allowed(_), denials) => match backend.end {
+                    Endpoint::Pod(pod) => (Kernel::Allowed(Some(pod)), denials),
+                    _ => (Kernel::Allowed(None), denials),
+                },
                 denied => denied,
             },
             None => (Kernel::Denied("refused".to_owned()), Vec::new()),
@@ -105,6 +108,7 @@ fn of_verdict(verdict: &Verdict) -> (Kernel, Vec<Denial>) {
         node: "worker-1".into(),
         direction,
         rule: words,
+        reasons: Vec::new().into(),
         policies,
         origin: rule.map_or(Origin::NONE, |rule| rule.origin),
         audit: false,
