@@ -42,17 +42,19 @@ impl Addresses {
 
     /// Whether a change of the program, which comes with this cluster, needs a new epoch; keeps count of addresses.
     pub fn change(&mut self, transaction: &Transaction, cluster: &Cluster) -> bool {
-        let before = std::mem::replace(&mut self.present, present(cluster));
-        let lost = before.keys().filter(|address| !self.present.contains_key(*address)).copied().collect();
-        let won = self.present.keys().filter(|address| !before.contains_key(*address)).copied().collect();
+        let now = present(cluster);
+        let lost = self.present.keys().filter(|address| !now.contains_key(*address)).copied().collect();
+        let won = now.keys().filter(|address| !self.present.contains_key(*address)).copied().collect();
+        self.present = now;
         self.decide(transaction, &lost, &won)
     }
 
-    /// As [`Self::change`], when one pod, which is not on its node's network, had some addresses and has others now.
+    /// As [`Self::change`], for a change of the cluster in which one pod (not on its node's network) had some addresses before
+    /// and has others now.
     pub fn change_pod(&mut self, transaction: &Transaction, gone: &[IpAddr], come: &[IpAddr]) -> bool {
-        let touched = || gone.iter().chain(come).copied();
+        let touched: BTreeSet<IpAddr> = gone.iter().chain(come).copied().collect();
         let before: BTreeSet<IpAddr> =
-            touched().filter(|address| self.present.contains_key(address)).collect();
+            touched.iter().filter(|address| self.present.contains_key(*address)).copied().collect();
         for address in come {
             *self.present.entry(*address).or_default() += 1;
         }
@@ -64,13 +66,14 @@ impl Addresses {
                 }
             }
         }
-        let now = |address: &IpAddr| self.present.contains_key(address);
-        let lost = touched().filter(|address| before.contains(address) && !now(address)).collect();
-        let won = touched().filter(|address| !before.contains(address) && now(address)).collect();
+        let has = |address: &IpAddr| self.present.contains_key(address);
+        let lost = before.iter().filter(|address| !has(address)).copied().collect();
+        let won =
+            touched.iter().filter(|address| !before.contains(*address) && has(address)).copied().collect();
         self.decide(transaction, &lost, &won)
     }
 
-    /// `lost` are addresses that no pod has any more, and `won` those that none had.
+    /// `lost` are the addresses that nobody has any more, and `won` those that nobody had.
     fn decide(&mut self, transaction: &Transaction, lost: &BTreeSet<IpAddr>, won: &BTreeSet<IpAddr>) -> bool {
         let new = |address: &IpAddr| won.contains(address) && !self.past.contains(address);
         let gone = |address: &IpAddr| lost.contains(address);

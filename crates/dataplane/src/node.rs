@@ -1,15 +1,17 @@
 //! One node's enforcement over time. In: compiled clusters, one after the other. Out: the kernel with the program of the last
 //! one, live connections judged again when something may have become forbidden, and never an unenforced moment.
 
+use std::collections::BTreeSet;
+
 use ringfence_model::Text;
-use ringfence_policy::{Compiled, compiled::Change};
+use ringfence_policy::{Compiled, compiled};
 
 use crate::{
     compile::{Options, Plan, Planner, Program, compile},
     epoch::Addresses,
     netlink::{Error, Wire},
-    nft::{Statement, Table},
-    reconcile::{Keeper, diff},
+    nft::{Name, Statement, Table},
+    reconcile::{Change, Keeper, Member, Transaction, diff},
 };
 
 /// A node with its program in the kernel.
@@ -21,6 +23,8 @@ pub struct Node<W = crate::netlink::Socket> {
     /// The program that ought to be in the kernel.
     program: Program,
     addresses: Addresses,
+    /// The maps that go by their other names at the moment.
+    swapped: BTreeSet<Name>,
     /// Whether it may not be: a change failed, or somebody else was there.
     unsure: bool,
 }
@@ -48,18 +52,27 @@ impl<W: Wire> Node<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        let left = keeper.adopt()?;
-        let epoch = left.as_ref().and_then(|left| epoch_of(left, &options));
-        options.epoch = epoch.unwrap_or(options.epoch);
+        let table = keeper.adopt()?;
+        let left = table.as_ref().and_then(|left| epoch_of(left, &options));
+        options.epoch = left.unwrap_or(options.epoch);
         let mut program = compile(compiled, audited, name, &options);
-        if let Some(left) = &left {
-            program.table.keep_sizes(left);
+        let mut swapped = BTreeSet::new();
+        if let Some(before) = &table {
+            swapped = program.swap_maps(before, &swapped);
+            program.table.keep_sizes(before);
         }
         let addresses = Addresses::of(compiled.cluster());
         let (name, first) = (name.into(), program.clone());
-        let mut node =
-            Self { name, options, keeper, program: first, addresses: addresses.clone(), unsure: false };
-        node.load(program, addresses, epoch.is_some())?;
+        let mut node = Self {
+            name,
+            options,
+            keeper,
+            program: first,
+            addresses: addresses.clone(),
+            swapped,
+            unsure: false,
+        };
+        node.load(program, addresses, left.is_some())?;
         Ok(node)
     }
 
@@ -94,10 +107,12 @@ impl<W: Wire> Node<W> {
     /// either may be in effect, or live connections not be judged again yet, until the next update or [`Self::repair`].
     pub fn update(&mut self, compiled: &Compiled, audited: Option<&Compiled>) -> Result<Updated, Error> {
         let mut program = compile(compiled, audited, &self.name, &self.options);
+        let swapped = program.swap_maps(&self.program.table, &self.swapped);
         program.table.keep_sizes(&self.program.table);
         let transaction = diff(&self.program.table, &program.table);
         let mut addresses = self.addresses.clone();
         let judges_again = addresses.change(&transaction, compiled.cluster()) || self.unsure;
+        self.swapped = swapped;
         self.load(program, addresses, judges_again)?;
         Ok(Updated { changes: transaction.changes.len(), judges_again })
     }
@@ -152,14 +167,14 @@ impl<W: Wire> Node<W> {
     }
 }
 
-/// A node that is told of single changes, each of which costs what it touches and not a whole program.
+/// A node that is told of single changes, each of which costs what it touches, not a whole program.
 #[derive(Debug)]
 pub struct LiveNode<W = crate::netlink::Socket> {
     options: Options,
     keeper: Keeper<W>,
     planner: Planner,
     addresses: Addresses,
-    /// As that of [`Node`].
+    /// Whether the kernel may have another program: a change failed, or somebody else was there.
     unsure: bool,
 }
 
@@ -167,7 +182,7 @@ impl<W: Wire> LiveNode<W> {
     /// As [`Node::start`].
     ///
     /// # Errors
-    /// Those of [`Keeper::set`].
+    /// Those of [`Keeper::set`]; what was there before is then still in effect.
     pub fn start(
         mut keeper: Keeper<W>,
         compiled: Compiled,
@@ -175,61 +190,88 @@ impl<W: Wire> LiveNode<W> {
         name: &str,
         mut options: Options,
     ) -> Result<Self, Error> {
-        let left = keeper.adopt()?;
-        let epoch = left.as_ref().and_then(|left| epoch_of(left, &options));
-        options.epoch = epoch.unwrap_or(options.epoch);
+        let table = keeper.adopt()?;
+        let left = table.as_ref().and_then(|left| epoch_of(left, &options));
+        options.epoch = left.unwrap_or(options.epoch);
         let addresses = Addresses::of(compiled.cluster());
         let mut planner = Planner::new(compiled, audited, name, options.clone());
-        if let Some(left) = &left {
-            planner.keep_sizes(left);
+        if let Some(before) = &table {
+            planner.keep_sizes(before);
         }
-        keeper.set(planner.program().table.clone())?;
         let mut node = Self { options, keeper, planner, addresses, unsure: false };
-        if epoch.is_some() {
+        node.keeper.set(node.planner.program().table.clone())?;
+        if left.is_some() {
             node.judge_again()?;
         }
         Ok(node)
     }
 
-    /// The program that ought to be in the kernel.
+    /// The program: that in the kernel, unless the last change ended with an error.
     #[must_use]
     pub fn program(&self) -> &Program {
         self.planner.program()
     }
 
-    /// As [`Node::is_unsure`].
-    #[must_use]
-    pub fn is_unsure(&self) -> bool {
-        self.unsure
-    }
-
-    /// As [`Node::port`].
-    pub fn port(&self) -> u32 {
-        self.keeper.port()
-    }
-
-    /// Applies one change of the cluster, in one step for every packet.
+    /// Applies a change of the cluster, in one step for every packet.
     ///
     /// # Errors
-    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept all the same: the next one, or [`Self::repair`],
-    /// brings it to the kernel.
-    pub fn apply(&mut self, change: &Change) -> Result<Updated, Error> {
+    /// Those of [`Keeper::apply`] and [`Keeper::set`]. The change is kept: [`Self::repair`], or the next change, brings it
+    /// to the kernel.
+    pub fn apply(&mut self, change: &compiled::Change) -> Result<Updated, Error> {
         let Plan { transaction, gone, come, .. } = self.planner.apply(change);
-        let unsure = std::mem::replace(&mut self.unsure, true);
-        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) || unsure;
-        if unsure || self.keeper.current().is_none() {
+        // What the kernel has not got yet counts as a change that may forbid something.
+        let judges_again = self.addresses.change_pod(&transaction, &gone, &come) | self.unsure;
+        let changes = transaction.changes.len();
+        if self.unsure || self.keeper.current().is_none() {
+            self.unsure = true;
             self.keeper.set(self.planner.program().table.clone())?;
-        } else if !transaction.is_empty() {
-            self.keeper.apply(&transaction)?;
+        } else if changes > 0 {
+            self.unsure = true;
+            self.bring(&transaction)?;
         }
         if judges_again {
             self.judge_again()?;
         }
         self.unsure = false;
-        Ok(Updated { changes: transaction.changes.len(), judges_again })
+        Ok(Updated { changes, judges_again })
     }
 
-    /// As [`Node::repair`].
+    /// Brings a transaction to the kernel. Elements of maps that lead elsewhere from now on go by way of another map: see
+    /// [`Program::swap_maps`].
+    fn bring(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        let before = self.keeper.current();
+        let elsewhere = |change: &Change| match change {
+            Change::AddElements(shape, members) if shape.map => {
+                let map = before.and_then(|before| before.maps.get(&shape.name));
+                let known = |member: &Member| map.and_then(|map| map.elements.get(&member.key));
+                members
+                    .iter()
+                    .any(|member| known(member).is_some_and(|known| Some(known) != member.verdict.as_ref()))
+            }
+            _ => false,
+        };
+        if let Some(before) = before.filter(|_| transaction.changes.iter().any(elsewhere)) {
+            let mut program = self.planner.program().clone();
+            if !program.swap_maps(before, &BTreeSet::new()).is_empty() {
+                self.keeper.set(program.table)?;
+                return self.keeper.set(self.planner.program().table.clone());
+            }
+        }
+        self.keeper.apply(transaction)
+    }
+
+    /// Moves the epoch on, in a transaction of its own: see [`Node::update`].
+    fn judge_again(&mut self) -> Result<(), Error> {
+        self.unsure = true;
+        self.options.epoch += 1;
+        let transaction = self.planner.set_epoch(self.options.epoch);
+        self.keeper.apply(&transaction)?;
+        self.unsure = false;
+        Ok(())
+    }
+
+    /// Reads the table back and puts right what somebody else has changed, or what an error left undone. Says whether there
+    /// was something to put right.
     ///
     /// # Errors
     /// Those of [`Keeper::repair`] and [`Keeper::set`].
@@ -245,17 +287,6 @@ impl<W: Wire> LiveNode<W> {
         self.keeper.set(self.planner.program().table.clone())?;
         self.judge_again()?;
         Ok(true)
-    }
-
-    /// Lets the epoch go on, after the program of the one before is in effect (see [`Node`]).
-    fn judge_again(&mut self) -> Result<(), Error> {
-        self.unsure = true;
-        // Even if it fails: the kernel may take it, and mark connections.
-        self.options.epoch += 1;
-        let transaction = self.planner.set_epoch(self.options.epoch);
-        self.keeper.apply(&transaction)?;
-        self.unsure = false;
-        Ok(())
     }
 
     /// As [`Node::remove`].
@@ -279,7 +310,46 @@ fn epoch_of(table: &Table, options: &Options) -> Option<u32> {
     marks.filter(|epoch| *epoch > 0).max()
 }
 
+/// The other name of a map.
+fn other_name(name: &Name) -> Name {
+    format!("{name}_2").into()
+}
+
 impl Program {
+    /// Gives maps other names than before if some of their elements lead elsewhere now: such an element cannot change
+    /// in the kernel without packets that find neither the old nor the new, so there must be two maps. Says which go by their
+    /// other names, of which `swapped` did before.
+    fn swap_maps(&mut self, before: &Table, swapped: &BTreeSet<Name>) -> BTreeSet<Name> {
+        let mut now = BTreeSet::new();
+        for (name, map) in &self.table.maps {
+            let other = other_name(name);
+            let was = swapped.contains(name);
+            let present = before.maps.get(if was { &other } else { name });
+            let elsewhere = present.is_some_and(|present| {
+                map.elements
+                    .iter()
+                    .any(|(key, to)| present.elements.get(key).is_some_and(|known| known != to))
+            });
+            if was != elsewhere {
+                now.insert(name.clone());
+            }
+        }
+        for name in &now {
+            if let Some(map) = self.table.maps.remove(name) {
+                self.table.maps.insert(other_name(name), map);
+            }
+        }
+        let rules = self.table.chains.values_mut().flat_map(|chain| &mut chain.rules);
+        for statement in rules.flat_map(|rule| &mut rule.statements) {
+            if let Statement::VerdictMap { map, .. } = statement
+                && now.contains(map)
+            {
+                *map = other_name(map);
+            }
+        }
+        now
+    }
+
     /// Makes it the same program at another epoch.
     pub(crate) fn set_epoch(&mut self, options: &Options) {
         let (before, after) = (self.epoch_mark, options.epoch_mark());

@@ -34,7 +34,8 @@ impl Stages {
 pub(super) fn stages(transaction: &Transaction) -> Stages {
     let mut created: BTreeSet<(Kind, &Name)> = BTreeSet::new();
     let mut deleted: BTreeSet<(Kind, &Name)> = BTreeSet::new();
-    let (mut hooked, mut unhooked): (BTreeSet<(Kind, &Name)>, BTreeSet<(Kind, &Name)>) = Default::default();
+    let mut hooked: BTreeSet<(Kind, &Name)> = BTreeSet::new();
+    let mut unhooked: BTreeSet<(Kind, &Name)> = BTreeSet::new();
     let mut renews = false;
     for change in &transaction.changes {
         match change {

@@ -203,10 +203,10 @@ fn fill(cluster: &mut Cluster, step: usize) {
 #[test]
 fn what_becomes_forbidden_is_judged_again() {
     let mut seen = Seen::default();
-    for seed in crate::agreement::seeds(60) {
+    for seed in crate::agreement::seeds(30) {
         walk(seed, 20, &mut seen);
     }
     println!("{seen:?}");
     let Seen { quiet, judged_again, cut } = seen;
-    assert!(quiet > 50 && judged_again > 100 && cut > 100, "too little happened: {seen:?}");
+    assert!(quiet > 30 && judged_again > 100 && cut > 100, "too little happened: {seen:?}");
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use libtest_mimic::Trial;
 use ringfence_dataplane::compile::Options;
-use ringfence_lab::{run::Running, trial::Kernel};
+use ringfence_lab::{
+    run::Running,
+    trial::{Kernel, Scope},
+};
 use ringfence_model::{
     cluster::Cluster,
     verdict::{Direction, Outcome as Verdict},
@@ -22,7 +25,7 @@ use crate::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    trials![audits_report_and_block_nothing]
+    trials![audits_report_and_block_nothing, refusals_pass_where_the_node_may_not_speak]
 }
 
 /// Makes every policy an audit, or only every second.
@@ -101,4 +104,32 @@ fn audits_report_and_block_nothing() -> Outcome {
         return Err("too little happened".into());
     }
     Ok(())
+}
+
+/// Nobody reaches alpha, its own nodes neither.
+const SHUT: &str = "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut, namespace: alpha}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+";
+
+/// The node's own resets and ICMP errors are no packets of the node that policies speak of.
+fn refusals_pass_where_the_node_may_not_speak() -> Outcome {
+    let options = Options { strict_own_node: true, ..Options::default() };
+    let mut running = start(&cluster(SHUT)?, options)?;
+    let scope = Scope { outside: Vec::new(), nodes: false, services: false, ..running.scope() };
+    let trials = running.trials(&scope);
+    let outcomes = running.run(trials, &|_| {})?;
+    let mut told = 0;
+    for tried in &outcomes.tried {
+        if let Some(disagreement) = tried.disagreement {
+            return Err(format!("{disagreement:?}: {tried:?}").into());
+        }
+        match &tried.kernel {
+            Kernel::Denied(how) if how.starts_with("reset") || how.starts_with("prohibited") => told += 1,
+            Kernel::Denied(how) => return Err(format!("`{how}`: {:?}", tried.trial).into()),
+            _ => {}
+        }
+    }
+    if told == 0 { Err("nothing was refused".into()) } else { Ok(()) }
 }

@@ -179,7 +179,7 @@ fn a_flush_is_put_right() -> Outcome {
     let places: Vec<Namespace> = running.lab().nodes().map(|(_, place)| place.clone()).collect();
     let changes: [&[&str]; 4] = [
         &["delete", "table", "inet", "ringfence"],
-        &["insert", "rule", "inet", "ringfence", "judge", "goto", "passed"],
+        &["insert", "rule", "inet", "ringfence", "judge4", "goto", "passed"],
         &["flush", "chain", "inet", "ringfence", "forward"],
         &["flush", "ruleset"],
     ];
@@ -363,7 +363,7 @@ fn errors_of_netlink_open_nothing() -> Outcome {
     // Somebody else lets everything pass, and be marked: what was marked meanwhile ends with the repair.
     let opened = both.ledger.now();
     for (_, _, place) in &nodes {
-        tool(place, "nft", &["insert", "rule", "inet", "agent", "judge", "goto", "passed"])?;
+        tool(place, "nft", &["insert", "rule", "inet", "agent", "judge4", "goto", "passed"])?;
     }
     until("forbidden messages pass", || both.passed(opened) > 20)?;
     for (node, ..) in &mut nodes {

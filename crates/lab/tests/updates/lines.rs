@@ -98,6 +98,8 @@ pub(crate) struct Line {
     pub(crate) now: Judged,
     /// When that update was done.
     since: Duration,
+    /// For how long it was forbidden before.
+    forbidden: Duration,
 }
 
 /// What was counted.
@@ -134,7 +136,7 @@ impl Line {
         let held = running.hold(std::slice::from_ref(flow), pace)?;
         let cluster = running.lab().cluster();
         let server = name(cluster, owner(cluster, ends.to));
-        Ok(Self { ends, server, held, now: judged(running, &ends), since })
+        Ok(Self { ends, server, held, now: judged(running, &ends), since, forbidden: Duration::ZERO })
     }
 
     fn account(&self) -> Account {
@@ -155,6 +157,10 @@ impl Line {
         let after = judged(running, &self.ends);
         let since = self.since;
         (self.now, self.since) = (after, update.done);
+        self.forbidden += update.done - since;
+        if before == Judged::Allowed {
+            self.forbidden = Duration::ZERO;
+        }
         let cluster = running.lab().cluster();
         let same_server = name(cluster, owner(cluster, self.ends.to)) == self.server;
         match before {
@@ -180,7 +186,13 @@ impl Line {
             Judged::Allowed | Judged::Nobody => {}
         }
         if after == Judged::Allowed && before != Judged::Allowed && !self.is_over(cluster) {
-            self.flows_again(update.done, same_server)?;
+            // A connection over TCP whose packets vanish tries again after as long as it has tried.
+            let tcp = self.ends.protocol == Protocol::Tcp;
+            self.flows_again(
+                update.done,
+                same_server,
+                if tcp { self.forbidden * 2 } else { Duration::ZERO },
+            )?;
             counts.opened += 1;
         }
         Ok(())
@@ -236,8 +248,8 @@ impl Line {
     }
 
     /// Messages arrive in both directions.
-    fn flows_again(&self, since: Duration, both: bool) -> Outcome {
-        let deadline = Instant::now() + LATE;
+    fn flows_again(&self, since: Duration, both: bool, backoff: Duration) -> Outcome {
+        let deadline = Instant::now() + LATE + backoff;
         loop {
             let account = self.account();
             let arrived = |wanted| account.passed(since, self.held.now()).any(|(way, _)| way == wanted);

@@ -68,7 +68,7 @@ spec:
         )?;
     }
     writeln!(text, "---\n{policies}")?;
-    let inputs = vec![Input { name: "world.yaml".into(), text: text.into() }];
+    let inputs = vec![Input { name: "world.yaml".into(), text }];
     let read = ringfence_manifest::read(inputs, &ringfence_manifest::Options::default());
     if read.cluster.pods.len() != STAYING + 4 {
         return Err(format!("the cluster is wrong: {:?}", read.diagnostics).into());

@@ -79,7 +79,9 @@ impl Churn {
             ReplacePolicy => replace_policy(&mut dice, cluster),
             Relabel => relabel(&mut dice, cluster),
             RelabelNamespace => relabel_namespace(&mut dice, cluster),
-            AddPod | ReusePod if cluster.pods.len() >= MOST_PODS => self.remove_pod(&mut dice, cluster, stays),
+            AddPod | ReusePod if cluster.pods.len() >= MOST_PODS => {
+                self.remove_pod(&mut dice, cluster, stays)
+            }
             AddPod => add_pod(&mut dice, cluster, self.number, Vec::new()),
             ReusePod => match dice.maybe_pick(&self.past) {
                 Some(addresses) => add_pod(&mut dice, cluster, self.number, addresses),
