@@ -347,7 +347,8 @@ impl Server {
         let Some(Slot::Udp { socket, answerer }) = self.slots.get(token) else { return false };
         let Some(received) = socket.receive(&mut self.buffers) else { return false };
         let (from, to) = (received.to, received.from);
-        if let Some(answer) = self.dns.as_ref().and_then(|dns| dns.answer(received.payload, *answerer, from)) {
+        if let Some(answer) = self.dns.as_ref().and_then(|dns| dns.answer(received.payload, *answerer, from))
+        {
             // As below: who hears nothing asks again.
             let _ = socket.send(&answer, from, to);
             return true;
