@@ -42,7 +42,7 @@ pub fn note(note: &Note) -> String {
         Note::NeedsProxy { direction, policy, conditions } => {
             let conditions: Vec<String> = conditions.iter().map(condition_text).collect();
             format!(
-                "closed, because it needs a proxy: what {policy} allows for {} only if {}",
+                "closed, because it needs a proxy: what {policy} allows for {} only {}",
                 direction.as_str(),
                 conditions.join(" or ")
             )
