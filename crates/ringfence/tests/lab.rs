@@ -153,6 +153,15 @@ fn a_program_is_shown() {
 }
 
 #[test]
+fn policies_without_workloads_are_not_agreed_on() {
+    let lab = ringfence(&["lab", "examples/shop/network-policies"]);
+    assert_eq!(lab.code, 2, "{}", lab.out);
+    // Where no lab may run at all, that is said first.
+    let forbidden = std::env::var_os("CI").is_none() && lab.err.contains("namespaces");
+    assert!(forbidden || lab.err.contains("no pod or workload that runs"), "{}", lab.err);
+}
+
+#[test]
 fn usage_that_makes_no_sense_ends_in_2() {
     for arguments in [
         &["lab"][..],

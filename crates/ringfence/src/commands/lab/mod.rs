@@ -54,6 +54,16 @@ fn build(args: &LabArgs, context: &Context) -> Result<Exit, Failure> {
         test::leave_out(&mut gathered, matrix);
     }
     let loaded = load::from_gathered(gathered, &args.load, context)?;
+    if loaded.compiled.cluster().pods.iter().all(|pod| pod.finished) {
+        // Agreement about nothing would let a pipeline pass that was given the policies alone.
+        let failure = Diagnostic::error(
+            "no-pods",
+            Origin::NONE,
+            "the input shows no pod or workload that runs: nothing can be tried",
+        )
+        .with_help("give the manifests of the workloads beside the policies");
+        return Err(Box::new(failure));
+    }
     let namespace = args.load.namespace.as_deref();
     let board = Board::default();
     let mut settings = settings(args.build, file.as_ref().map(|file| &file.matrix));
