@@ -167,6 +167,7 @@ mod tests {
             ready: true,
             finished: false,
             stand_in: false,
+            details: None,
             origin: Origin::NONE,
         }
     }

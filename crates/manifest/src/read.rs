@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use ringfence_model::{
     cluster::Cluster,
     diagnostic::{Diagnostic, Severity},
+    object::ObjectRef,
     origin::{Origin, Source, SourceId, Sources},
     profile::Profile,
 };
@@ -43,6 +44,8 @@ pub struct Options {
     pub service_cidrs: Vec<IpNet>,
     /// The CNI dialect.
     pub profile: Profile,
+    /// Whether to read what verdicts do not need: containers, ConfigMaps, webhooks, monitors, and where every object is.
+    pub details: bool,
 }
 
 /// What the texts hold.
@@ -56,6 +59,8 @@ pub struct Loaded {
     pub ignored: BTreeMap<String, usize>,
     /// How many Kubernetes objects there are, the ignored ones included.
     pub objects: usize,
+    /// Every Kubernetes object of any kind, in the order of the texts; only with [`Options::details`].
+    pub documents: Vec<ObjectRef>,
 }
 
 /// Reads texts as one cluster. Policies with an error are left out, as an API server would not take them; of other

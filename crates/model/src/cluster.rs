@@ -7,7 +7,9 @@ use ipnet::IpNet;
 
 use crate::{
     address::{self, Family, IpRange, IpSet},
+    caller::ServiceCaller,
     cilium::CiliumPolicy,
+    monitor::Monitor,
     network_policy::NetworkPolicy,
     origin::Sources,
     profile::Profile,
@@ -42,6 +44,10 @@ pub struct Cluster {
     pub tier_policies: Vec<TierPolicy>,
     /// Sorted by namespace (cluster-wide ones first) and name.
     pub cilium_policies: Vec<CiliumPolicy>,
+    /// Services that the API server calls, where details were asked for. Sorted by namespace, Service, port, kind, name.
+    pub callers: Vec<ServiceCaller>,
+    /// What Prometheus scrapes, where details were asked for. Sorted by namespace, name, kind.
+    pub monitors: Vec<Monitor>,
     /// Pod networks stated by the user, beside those of the nodes.
     pub pod_cidrs: Vec<IpNet>,
     /// Service networks stated by the user.

@@ -4,12 +4,16 @@
 //! and nothing whose iteration order depends on a hash.
 
 pub mod address;
+pub mod caller;
 pub mod cilium;
 pub mod cluster;
+pub mod details;
 pub mod diagnostic;
 pub mod flow;
 pub mod label;
+pub mod monitor;
 pub mod network_policy;
+pub mod object;
 pub mod observed;
 pub mod origin;
 pub mod port;

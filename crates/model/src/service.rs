@@ -67,6 +67,9 @@ pub struct Service {
     pub families: Vec<Family>,
     /// Whether pods that are not ready are backends too (`publishNotReadyAddresses`).
     pub publish_not_ready: bool,
+    /// Whether connections from outside stay on the node that they reach (`externalTrafficPolicy: Local`), so that the
+    /// backend sees the client's address.
+    pub external_traffic_local: bool,
     /// Its ports.
     pub ports: Vec<ServicePort>,
     /// Where it is written.

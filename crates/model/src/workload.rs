@@ -1,10 +1,10 @@
 //! What runs: namespaces, nodes, pods and the workloads that own them. In: decoded objects. Out: plain values.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use crate::{Text, label::Labels, origin::Origin, port::Protocol};
+use crate::{Text, details::PodDetails, label::Labels, origin::Origin, port::Protocol};
 
 /// The label that the API server puts on every namespace with its name.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -113,6 +113,8 @@ pub struct Workload {
     pub kind: WorkloadKind,
     /// Its pods, ascending. Never empty: a workload without pods in the input has stand-ins.
     pub pods: Vec<PodId>,
+    /// The Service that governs a StatefulSet (`spec.serviceName`), where given.
+    pub service_name: Option<Text>,
     /// Where it is written; nothing if only an owner reference names it.
     pub origin: Origin,
 }
@@ -156,6 +158,8 @@ pub struct Pod {
     /// Whether the input does not list it: it stands for the replicas of its workload. A workload that may have
     /// several replicas has two stand-ins, so that replica to replica can be judged.
     pub stand_in: bool,
+    /// What its containers are and do; nothing unless details were asked for.
+    pub details: Option<Arc<PodDetails>>,
     /// Where it (or its workload) is written.
     pub origin: Origin,
 }

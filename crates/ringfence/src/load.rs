@@ -82,6 +82,7 @@ fn options(args: &LoadArgs) -> Options {
         pod_cidrs: args.pod_cidr.clone(),
         service_cidrs: args.service_cidr.clone(),
         profile: args.profile,
+        details: false,
     }
 }
 

@@ -184,7 +184,7 @@ fn finish(groups: Vec<Group>, owners: &Owners<'_>) -> (Vec<Workload>, Vec<Pod>) 
             pods.extend((0..copies).map(|_| stand_in(&namespace, &name, template, id)));
         }
         pods.extend(group.pods.into_iter().map(|pod| shown_pod(pod, id)));
-        workloads.push(Workload { namespace, name, kind, pods: Vec::new(), origin });
+        workloads.push(Workload { namespace, name, kind, pods: Vec::new(), service_name: None, origin });
     }
     pods.sort_by(|a, b| (&a.namespace, &a.name, a.workload).cmp(&(&b.namespace, &b.name, b.workload)));
     for (at, pod) in pods.iter().enumerate() {
@@ -219,6 +219,7 @@ fn stand_in(namespace: &Text, name: &Text, template: &WorkloadObject, workload: 
         ready: true,
         finished: false,
         stand_in: true,
+        details: None,
         origin: template.meta.origin,
     }
 }
@@ -238,6 +239,7 @@ fn shown_pod(pod: PodObject, workload: WorkloadId) -> Pod {
         ready,
         finished,
         stand_in: false,
+        details: None,
         origin: meta.origin,
     }
 }

@@ -195,6 +195,7 @@ impl Compiled {
                     name: owner.clone(),
                     kind,
                     pods: vec![pod],
+                    service_name: None,
                     origin: ringfence_model::origin::Origin::NONE,
                 });
             }

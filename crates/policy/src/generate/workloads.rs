@@ -142,11 +142,12 @@ fn workload(dice: &mut Dice, number: usize, families: &[Family], cluster: &mut C
             ready,
             finished,
             stand_in,
+            details: None,
             origin: dice.origin(),
         });
     }
     let origin = if stand_in { dice.origin() } else { Origin::NONE };
-    cluster.workloads.push(Workload { namespace, name, kind, pods, origin });
+    cluster.workloads.push(Workload { namespace, name, kind, pods, service_name: None, origin });
 }
 
 /// Where a listed pod runs and which addresses it has; either may not be known.
@@ -238,6 +239,7 @@ fn service(dice: &mut Dice, name: &str, families: &[Family], cluster: &mut Clust
         external_ips: Vec::new(),
         families: Vec::new(),
         publish_not_ready: false,
+        external_traffic_local: false,
         ports: vec![port],
         origin: dice.origin(),
     });

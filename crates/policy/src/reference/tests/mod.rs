@@ -66,6 +66,7 @@ fn pod(namespace: &str, name: &str, pairs: &[(&str, &str)], addresses: &[&str]) 
         ready: true,
         finished: false,
         stand_in: false,
+        details: None,
         origin: Origin::NONE,
     }
 }
