@@ -1,0 +1,55 @@
+//! What a rule sees. In: an input and settings. Out: the cluster, the engine and the facts that several rules need, each
+//! made once, when the first rule asks.
+
+use std::sync::OnceLock;
+
+use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, object::ObjectRef};
+use ringfence_policy::{
+    Compiled,
+    compiled::Reach,
+};
+
+use crate::{facts::Facts, input::Input, settings::Settings};
+
+/// What a rule sees.
+pub struct Context<'a> {
+    /// The engine.
+    pub compiled: &'a Compiled,
+    /// What is checked.
+    pub cluster: &'a Cluster,
+    /// What is stated.
+    pub settings: &'a Settings,
+    /// Every object of the input, in the order of the texts.
+    pub documents: &'a [ObjectRef],
+    /// What the reader found wrong; the rules about the input turn it into findings.
+    pub diagnostics: &'a [Diagnostic],
+    reach: OnceLock<Reach<'a>>,
+    facts: OnceLock<Facts>,
+}
+
+impl<'a> Context<'a> {
+    /// For one run.
+    #[must_use]
+    pub fn new(input: &'a Input, settings: &'a Settings) -> Self {
+        let cluster = input.compiled.cluster();
+        Self {
+            compiled: &input.compiled,
+            cluster,
+            settings,
+            documents: &input.documents,
+            diagnostics: &input.diagnostics,
+            reach: OnceLock::new(),
+            facts: OnceLock::new(),
+        }
+    }
+
+    /// What every pod may open to every other.
+    pub fn reach(&self) -> &Reach<'a> {
+        self.reach.get_or_init(|| self.compiled.reach())
+    }
+
+    /// What is known about the cluster beside its policies: inferred from the manifests, or stated.
+    pub fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| Facts::new(self))
+    }
+}

@@ -1,0 +1,21 @@
+//! The linter. In: the manifests of a cluster, and what its users state about it. Out: findings, each with its place, the
+//! reason, what to do, and where it can be proved a repair.
+//!
+//! A rule says what the engine finds to be true of the cluster, not what a manifest looks like. What a rule would have to
+//! guess, it does not say.
+
+mod context;
+pub mod facts;
+pub mod finding;
+mod input;
+pub mod rule;
+pub mod rules;
+mod run;
+pub mod settings;
+
+pub use context::Context;
+pub use finding::Finding;
+pub use input::Input;
+pub use rule::{Rule, Severity};
+pub use run::{Checked, check};
+pub use settings::Settings;

@@ -1,0 +1,17 @@
+//! The rules, one file each, in a directory for each subject. In: nothing. Out: the list of all rules.
+
+mod little;
+
+use crate::rule::Rule;
+
+/// All rules in the order of their codes.
+#[must_use]
+pub fn all() -> Vec<&'static Rule> {
+    [little::RULES].concat()
+}
+
+/// The rule with this code or name.
+#[must_use]
+pub fn find(word: &str) -> Option<&'static Rule> {
+    all().into_iter().find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word)
+}
