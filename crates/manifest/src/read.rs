@@ -79,7 +79,7 @@ pub fn read(inputs: Vec<Input>, options: &Options) -> Loaded {
         .collect();
     let outcomes: Vec<Outcome> = (pieces.par_iter())
         .map_init(Interner::default, |names, (id, source, document)| {
-            document::read(*id, &source.name, document, namespace, names)
+            document::read(*id, &source.name, document, namespace, options.details, names)
         })
         .collect();
 
@@ -90,7 +90,7 @@ pub fn read(inputs: Vec<Input>, options: &Options) -> Loaded {
             loaded.diagnostics.push(Diagnostic::error("too-large", origin, message));
         }
     }
-    let mut found = Vec::new();
+    let (mut found, mut facts) = (Vec::new(), Vec::new());
     let mut foreign: BTreeMap<String, (usize, Origin)> = BTreeMap::new();
     loaded.objects = outcomes.iter().map(|outcome| outcome.objects).sum();
     for of_source in outcomes.chunk_by(|a, b| a.source == b.source) {
@@ -104,6 +104,8 @@ pub fn read(inputs: Vec<Input>, options: &Options) -> Loaded {
             foreign.entry(kind).or_insert((0, origin)).0 += 1;
         }
         found.extend(outcome.found);
+        facts.extend(outcome.facts);
+        loaded.documents.extend(outcome.documents);
     }
     for (kind, (count, origin)) in foreign {
         let objects = if count == 1 { "1 object".to_owned() } else { format!("{count} objects") };
@@ -119,7 +121,7 @@ pub fn read(inputs: Vec<Input>, options: &Options) -> Loaded {
     }
     drop(pieces);
     drop(texts);
-    let namespaces = assemble::cluster(found, options, &mut loaded.cluster, &mut loaded.diagnostics);
+    let namespaces = assemble::cluster(found, facts, options, &mut loaded.cluster, &mut loaded.diagnostics);
     note_namespaces(&namespaces, &mut loaded.diagnostics);
     loaded.cluster.sources = sources;
     loaded

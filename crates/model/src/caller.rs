@@ -37,7 +37,7 @@ impl CallerKind {
 pub struct ServiceCaller {
     /// Why.
     pub kind: CallerKind,
-    /// The name of the object that says so; for webhooks of an admission configuration, `object/webhook`.
+    /// The name of the object that says so. An admission configuration is there once for each of its webhooks.
     pub name: Text,
     /// The Service's namespace.
     pub namespace: Text,

@@ -1,6 +1,7 @@
 //! Decoded objects to a cluster: repeated objects, workloads and their pods, namespaces that nobody gave, and the
 //! order that makes the result independent of the order of files. In: objects. Out: a cluster.
 
+mod facts;
 mod workloads;
 
 use std::{collections::hash_map::Entry, sync::Arc};
@@ -12,7 +13,9 @@ use ringfence_model::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    decode::{Object, kind::ObjectKind, meta::Meta, namespace, pod::PodObject, workload::WorkloadObject},
+    decode::{
+        Object, fact::Fact, kind::ObjectKind, meta::Meta, namespace, pod::PodObject, workload::WorkloadObject,
+    },
     read::{Found, Options},
 };
 
@@ -116,6 +119,7 @@ fn repeat(
 /// Fills a cluster with objects. Returns the namespaces that are used but not given, sorted.
 pub(crate) fn cluster(
     found: Vec<Found>,
+    facts: Vec<Fact>,
     options: &Options,
     cluster: &mut Cluster,
     diagnostics: &mut Vec<Diagnostic>,
@@ -140,6 +144,10 @@ pub(crate) fn cluster(
         }
     }
     add_endpoints(cluster, endpoints);
+    let maps = facts::add(cluster, facts);
+    let specs = pods.iter_mut().map(|pod| (&pod.meta, &mut pod.spec));
+    let templates = owners.iter_mut().map(|owner| (&owner.meta, &mut owner.spec));
+    facts::complete(specs.chain(templates), &maps);
     (cluster.workloads, cluster.pods) = workloads::fold(pods, owners);
     let implied = imply_namespaces(cluster);
     sort(cluster);

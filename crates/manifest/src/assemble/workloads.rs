@@ -170,7 +170,9 @@ fn finish(groups: Vec<Group>, owners: &Owners<'_>) -> (Vec<Workload>, Vec<Pod>) 
     let mut pods: Vec<Pod> = Vec::new();
     for group in groups {
         let id = WorkloadId(u32::try_from(workloads.len()).unwrap_or(u32::MAX));
-        let itself = owners.get(&group.key).map(|workload| workload.meta.origin);
+        let shown = owners.get(&group.key);
+        let itself = shown.map(|workload| workload.meta.origin);
+        let service_name = shown.and_then(|workload| workload.service_name.clone());
         let (namespace, kind, name) = group.key.clone();
         let origin = match (&kind, itself) {
             (_, Some(origin)) => origin,
@@ -184,7 +186,7 @@ fn finish(groups: Vec<Group>, owners: &Owners<'_>) -> (Vec<Workload>, Vec<Pod>) 
             pods.extend((0..copies).map(|_| stand_in(&namespace, &name, template, id)));
         }
         pods.extend(group.pods.into_iter().map(|pod| shown_pod(pod, id)));
-        workloads.push(Workload { namespace, name, kind, pods: Vec::new(), service_name: None, origin });
+        workloads.push(Workload { namespace, name, kind, pods: Vec::new(), service_name, origin });
     }
     pods.sort_by(|a, b| (&a.namespace, &a.name, a.workload).cmp(&(&b.namespace, &b.name, b.workload)));
     for (at, pod) in pods.iter().enumerate() {
@@ -219,7 +221,7 @@ fn stand_in(namespace: &Text, name: &Text, template: &WorkloadObject, workload: 
         ready: true,
         finished: false,
         stand_in: true,
-        details: None,
+        details: spec.details.as_ref().map(|draft| draft.details.clone()),
         origin: template.meta.origin,
     }
 }
@@ -239,7 +241,7 @@ fn shown_pod(pod: PodObject, workload: WorkloadId) -> Pod {
         ready,
         finished,
         stand_in: false,
-        details: None,
+        details: spec.details.map(|draft| draft.details),
         origin: meta.origin,
     }
 }

@@ -37,6 +37,8 @@ impl Interner {
 #[derive(Debug)]
 pub(crate) struct Decoder<'i> {
     source: SourceId,
+    /// Whether to read what verdicts do not need.
+    pub(crate) details: bool,
     names: &'i mut Interner,
     /// The findings, in the order of the decoding.
     pub(crate) diagnostics: Vec<Diagnostic>,
@@ -127,8 +129,8 @@ pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
 
 impl<'i> Decoder<'i> {
     /// A decoder for documents of one source.
-    pub(crate) fn new(source: SourceId, names: &'i mut Interner) -> Self {
-        Self { source, names, diagnostics: Vec::new(), errors: 0 }
+    pub(crate) fn new(source: SourceId, details: bool, names: &'i mut Interner) -> Self {
+        Self { source, details, names, diagnostics: Vec::new(), errors: 0 }
     }
 
     /// How many errors there are so far.
@@ -149,6 +151,16 @@ impl<'i> Decoder<'i> {
     /// The shared copy of a text.
     pub(crate) fn intern(&mut self, text: &str) -> Text {
         self.names.text(text)
+    }
+
+    /// What `read` reads, if it finds nothing wrong; its findings are dropped.
+    pub(crate) fn quietly<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let (errors, findings) = (self.errors, self.diagnostics.len());
+        let value = read(self);
+        let clean = self.errors == errors;
+        self.errors = errors;
+        self.diagnostics.truncate(findings);
+        clean.then_some(value)
     }
 
     /// Notes a finding.

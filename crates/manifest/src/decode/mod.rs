@@ -4,26 +4,36 @@
 //! A policy with an error has no effect in a cluster, because the API server would not take it: it is left out here
 //! too. Of other objects the good part is kept.
 
+mod api_service;
 mod cidr;
 mod cilium;
 mod cluster_network_policy;
+pub(crate) mod config_map;
+mod conversion_webhook;
 pub(crate) mod cursor;
+pub(crate) mod details;
 mod endpoints;
+pub(crate) mod fact;
 mod gateway;
 mod ingress;
 pub(crate) mod kind;
 mod labels;
+mod lenient;
 pub(crate) mod meta;
+mod monitor;
 pub(crate) mod names;
 pub(crate) mod namespace;
 mod network_policy;
 mod node;
+pub(crate) mod outline;
 pub(crate) mod pod;
 mod port;
+mod probe;
 mod selector;
 mod service;
 mod tier;
 mod tier_v1alpha1;
+mod webhook;
 pub(crate) mod workload;
 
 use ringfence_model::{

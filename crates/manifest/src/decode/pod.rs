@@ -8,6 +8,7 @@ use crate::{
     decode::{
         cidr,
         cursor::{Decoder, Map},
+        details::{self, Draft},
         meta::{self, Meta, Rules},
         names, port,
     },
@@ -40,6 +41,8 @@ pub(crate) struct PodSpec {
     pub(crate) node: Option<Text>,
     /// Its service account.
     pub(crate) service_account: Text,
+    /// What its containers are and do, if someone asked.
+    pub(crate) details: Option<Draft>,
 }
 
 /// A Pod.
@@ -48,7 +51,10 @@ pub(crate) fn decode(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -
         Rules { kind: "Pod", namespace: Some(namespace), grammar: names::dns_subdomain, generated: true };
     let meta = meta::meta(d, root, rules)?;
     d.near(root, "this Pod", &["metadata", "spec", "status"]);
-    let spec = spec(d, root.get("spec"), "a pod");
+    let mut spec = spec(d, root.get("spec"), "a pod");
+    if d.details {
+        spec.details = Some(details::decode(d, root));
+    }
     let status = root.get("status").and_then(Map::of);
     let mut pod = PodObject { meta, spec, addresses: Vec::new(), ready: true, finished: false };
     if let Some(status) = status {
@@ -91,8 +97,13 @@ fn is_ready(status: &Map<'_, '_>) -> bool {
 
 /// The spec of a pod, or of a template. An absent one has nothing in it.
 pub(crate) fn spec(d: &mut Decoder<'_>, node: Option<&Node<'_>>, place: &str) -> PodSpec {
-    let mut spec =
-        PodSpec { ports: Vec::new(), host_network: false, node: None, service_account: d.intern("default") };
+    let mut spec = PodSpec {
+        ports: Vec::new(),
+        host_network: false,
+        node: None,
+        service_account: d.intern("default"),
+        details: None,
+    };
     let Some(map) = node.and_then(|node| d.map(node, &format!("the spec of {place}"))) else { return spec };
     d.near(
         &map,

@@ -88,7 +88,7 @@ pub(crate) fn decode(d: &mut Decoder<'_>, root: &Map<'_, '_>, namespace: &str) -
         external_ips: external_ips(d, root, &spec),
         families,
         publish_not_ready: d.boolean_field(&spec, "publishNotReadyAddresses").unwrap_or(false),
-        external_traffic_local: spec.get("externalTrafficPolicy").and_then(Node::text) == Some("Local"),
+        external_traffic_local: spec.str("externalTrafficPolicy") == Some("Local"),
         ports,
         origin,
     })

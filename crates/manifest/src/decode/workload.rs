@@ -2,6 +2,7 @@
 //! In: the object's mapping. Out: its template and how many pods it may make.
 
 use ringfence_model::{
+    Text,
     diagnostic::Diagnostic,
     label::{Labels, Selector},
     workload::WorkloadKind,
@@ -9,7 +10,7 @@ use ringfence_model::{
 
 use crate::decode::{
     cursor::{Decoder, Map},
-    labels,
+    details, labels,
     meta::{self, Meta, Rules},
     names,
     pod::{self, PodSpec},
@@ -25,6 +26,8 @@ pub(crate) struct WorkloadObject {
     pub(crate) meta: Meta,
     /// How many pods it may have at a time; 2 stands for any number above one.
     pub(crate) replicas: i64,
+    /// The Service that governs a StatefulSet.
+    pub(crate) service_name: Option<Text>,
     /// The labels of its pods.
     pub(crate) labels: Labels,
     /// The spec of its pods.
@@ -93,8 +96,16 @@ pub(crate) fn decode(
         WorkloadKind::Job | WorkloadKind::CronJob => whole(d, &spec, "parallelism"),
         _ => whole(d, &spec, "replicas"),
     };
-    let pods = pod::spec(d, template.get("spec"), "`template`");
-    Some(WorkloadObject { kind: kind.clone(), meta, replicas: replicas.unwrap_or(1), labels, spec: pods })
+    let service_name = match kind {
+        WorkloadKind::StatefulSet => spec.str("serviceName").map(|name| d.intern(name)),
+        _ => None,
+    };
+    let mut pods = pod::spec(d, template.get("spec"), "`template`");
+    if d.details {
+        pods.details = Some(details::decode(d, &template));
+    }
+    let replicas = replicas.unwrap_or(1);
+    Some(WorkloadObject { kind: kind.clone(), meta, replicas, service_name, labels, spec: pods })
 }
 
 fn whole(d: &mut Decoder<'_>, spec: &Map<'_, '_>, field: &str) -> Option<i64> {

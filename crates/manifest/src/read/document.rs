@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use ringfence_model::{
     diagnostic::{Diagnostic, Severity},
+    object::ObjectRef,
     origin::{Origin, SourceId},
 };
 use rustc_hash::FxHasher;
@@ -12,7 +13,9 @@ use crate::{
     decode::{
         self, Object,
         cursor::{Decoder, Interner, Map},
+        fact::{self, Fact, FactKind},
         kind::{self, Lookup, ObjectKind},
+        outline,
     },
     document::Document,
     parse, template,
@@ -54,6 +57,10 @@ pub(crate) struct Outcome {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Objects of the kinds that matter.
     pub(crate) found: Vec<Found>,
+    /// Objects of the kinds that are read for details alone.
+    pub(crate) facts: Vec<Fact>,
+    /// Every object; only with details.
+    pub(crate) documents: Vec<ObjectRef>,
     /// `apiVersion/Kind` of the others.
     pub(crate) ignored: Vec<String>,
     /// Those of them that are policies.
@@ -68,6 +75,7 @@ pub(crate) fn read(
     name: &str,
     document: &Document<'_>,
     namespace: &str,
+    details: bool,
     names: &mut Interner,
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -75,6 +83,8 @@ pub(crate) fn read(
         nature: Nature::Kubernetes,
         diagnostics: Vec::new(),
         found: Vec::new(),
+        facts: Vec::new(),
+        documents: Vec::new(),
         ignored: Vec::new(),
         foreign: Vec::new(),
         objects: 0,
@@ -82,7 +92,7 @@ pub(crate) fn read(
     match parse::parse(document.text, document.span.start) {
         Ok(None) => {}
         Ok(Some(root)) => {
-            let mut decoder = Decoder::new(source, names);
+            let mut decoder = Decoder::new(source, details, names);
             whole(&mut decoder, &root, name, namespace, &mut outcome);
             outcome.diagnostics = decoder.diagnostics;
             outcome.diagnostics.sort_by_key(|found| found.origin.start);
@@ -103,6 +113,8 @@ pub(crate) fn read(
     {
         outcome.diagnostics.clear();
         outcome.found.clear();
+        outcome.facts.clear();
+        outcome.documents.clear();
         outcome.nature = Nature::Template(origin);
     }
     outcome
@@ -181,6 +193,7 @@ fn whole(d: &mut Decoder<'_>, root: &Node<'_>, name: &str, namespace: &str, outc
         outcome.nature = stranger(d);
         return;
     }
+    unversioned(d, &map, outcome);
     match (has("apiVersion"), has("kind")) {
         (false, false) => {
             let at = map.entries.first().map_or(root, |(key, _)| key);
@@ -205,7 +218,10 @@ fn kustomization(d: &mut Decoder<'_>, map: &Map<'_, '_>, directory: &str) {
 fn object(d: &mut Decoder<'_>, map: &Map<'_, '_>, namespace: &str, outcome: &mut Outcome) {
     let version = d.string_field(map, "apiVersion");
     let kind = d.string_field(map, "kind");
-    let Some((version, kind)) = version.zip(kind) else { return };
+    let Some((version, kind)) = version.zip(kind) else {
+        unversioned(d, map, outcome);
+        return;
+    };
     if let (Some(item_kind), Some(items)) = (kind.strip_suffix("List"), map.get("items")) {
         for item in d.items(items, "`items`") {
             let Some(item) = d.map(item, "an item of this list") else { continue };
@@ -216,6 +232,7 @@ fn object(d: &mut Decoder<'_>, map: &Map<'_, '_>, namespace: &str, outcome: &mut
                 } else {
                     let field = if item.has("kind") { "apiVersion" } else { "kind" };
                     d.missing(&item, "an item of this list", field);
+                    unversioned(d, &item, outcome);
                 }
             } else {
                 one(d, &item, version, item_kind, namespace, outcome);
@@ -224,6 +241,13 @@ fn object(d: &mut Decoder<'_>, map: &Map<'_, '_>, namespace: &str, outcome: &mut
         return;
     }
     one(d, map, version, kind, namespace, outcome);
+}
+
+/// Lists an object whose API version cannot be read, if its kind can.
+fn unversioned(d: &mut Decoder<'_>, map: &Map<'_, '_>, outcome: &mut Outcome) {
+    if let Some(kind) = map.str("kind").filter(|_| d.details) {
+        outcome.documents.push(outline::outline(d, map, "", kind));
+    }
 }
 
 fn one(
@@ -235,6 +259,9 @@ fn one(
     outcome: &mut Outcome,
 ) {
     outcome.objects += 1;
+    if d.details {
+        outcome.documents.push(outline::outline(d, map, version, kind));
+    }
     let version_node = map.get("apiVersion").unwrap_or(map.node);
     let kind_node = map.get("kind").unwrap_or(map.node);
     let (known, old) = match kind::lookup(version, kind) {
@@ -268,6 +295,12 @@ fn one(
             return;
         }
         Lookup::Other => {
+            if d.details
+                && let Some(known) = FactKind::lookup(version, kind)
+            {
+                outcome.facts.extend(fact::decode(d, map, known, namespace));
+                return;
+            }
             outcome.ignored.push(format!("{version}/{kind}"));
             return;
         }

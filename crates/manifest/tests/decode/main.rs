@@ -2,8 +2,10 @@
 
 mod cilium;
 mod cilium_errors;
+mod details;
 mod documents;
 mod entry_points;
+mod facts;
 mod network_policy;
 mod network_policy_errors;
 mod object_errors;
@@ -16,9 +18,35 @@ use std::fmt::Write as _;
 use ringfence_manifest::{Input, Loaded, Options, read};
 use ringfence_model::diagnostic::Severity;
 
-/// Loads one text with a name.
+/// Loads one text with a name. With details, nothing else is found wrong with it, and the same objects are taken.
+#[track_caller]
 fn load_as(name: &str, text: &str) -> Loaded {
-    read(vec![Input { name: name.to_owned(), text: text.to_owned() }], &Options::default())
+    let inputs = || vec![Input { name: name.to_owned(), text: text.to_owned() }];
+    let loaded = read(inputs(), &Options::default());
+    let detailed = read(inputs(), &Options { details: true, ..Options::default() });
+    assert_eq!(findings(&loaded), findings(&detailed));
+    assert_eq!(taken(&loaded), taken(&detailed));
+    loaded
+}
+
+/// How many objects there are, and how many of them are in the cluster.
+fn taken(loaded: &Loaded) -> [usize; 7] {
+    let cluster = &loaded.cluster;
+    [
+        loaded.objects,
+        cluster.namespaces.len(),
+        cluster.pods.len(),
+        cluster.services.len(),
+        cluster.network_policies.len(),
+        cluster.tier_policies.len(),
+        cluster.cilium_policies.len(),
+    ]
+}
+
+/// Loads one text with details.
+fn detailed(text: &str) -> Loaded {
+    let input = Input { name: "a.yaml".to_owned(), text: text.to_owned() };
+    read(vec![input], &Options { details: true, ..Options::default() })
 }
 
 /// Loads one text.
