@@ -4,6 +4,8 @@
 mod assemble;
 mod decode;
 pub mod document;
+pub mod locate;
+mod outline;
 pub mod parse;
 mod quick;
 mod read;
