@@ -121,10 +121,16 @@ impl Compiled {
         }
     }
 
-    fn policy_set(&self, list: &[PartId]) -> PolicySet {
+    /// The parts in the order in which they are evaluated.
+    pub(super) fn parts_in_order(&self, list: &[PartId]) -> Vec<&Arc<Part>> {
         let mut parts: Vec<&Arc<Part>> =
             list.iter().filter_map(|id| self.parts.get(*id as usize).and_then(Option::as_ref)).collect();
         parts.sort_by(|a, b| a.order().cmp(&b.order()));
+        parts
+    }
+
+    fn policy_set(&self, list: &[PartId]) -> PolicySet {
+        let parts = self.parts_in_order(list);
         PolicySet {
             ingress: RuleSet::new(parts.iter().copied(), Direction::Ingress),
             egress: RuleSet::new(parts.iter().copied(), Direction::Egress),

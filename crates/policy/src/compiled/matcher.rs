@@ -210,7 +210,7 @@ pub(super) fn namespace_labels<'a>(cluster: &'a Cluster, name: &str) -> Option<&
 }
 
 /// A set of shapes: a short list while it is short, a bit for each shape when it is not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum ShapeSet {
     /// Ascending.
     Few(Vec<ShapeId>),
@@ -272,7 +272,7 @@ impl ShapeSet {
 }
 
 /// All distinct matchers with what they select.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Matchers {
     matchers: Vec<Matcher>,
     selected: Vec<ShapeSet>,

@@ -9,6 +9,7 @@ mod change;
 mod decide;
 mod enforce;
 mod facts;
+mod groups;
 mod l7;
 mod lower;
 mod matcher;
@@ -17,6 +18,7 @@ mod near;
 mod reach;
 mod rule;
 mod runs;
+mod scope;
 mod shape;
 mod truth;
 
@@ -38,7 +40,9 @@ pub use enforce::{
     Behaviour, Decision, Enforcement, Index, Listing, Moved, Peers, Run, SelectorId, Shared, Standing,
     Subjects, Survey, View,
 };
+pub use groups::{Group, Isolation};
 pub use reach::{Cell, CellId, Reach};
+pub use scope::{Choice, PodSet, Scope};
 
 use crate::Judge;
 use decide::{Probe, decide};

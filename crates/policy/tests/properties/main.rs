@@ -7,3 +7,4 @@ mod changes;
 mod common;
 mod laws;
 mod reach;
+mod scope;

@@ -17,7 +17,7 @@ use ringfence_model::{
 
 use super::{Lowering, index, port_entry};
 use crate::compiled::{
-    matcher::{Condition, Matcher, Subject},
+    matcher::{Condition, Matcher, MatcherId, Subject},
     rule::{Block, Layer, Part, Peer, PeerMatch, PortEntry, Protocols, Rule},
 };
 
@@ -45,8 +45,7 @@ fn lower_spec(
     subject: &Selector,
     before: [usize; 4],
 ) -> Part {
-    let subject = Matcher { namespace: policy.meta.namespace.clone(), conditions: conditions(subject) };
-    let subject = lowering.matcher(subject);
+    let subject = lower_subject(lowering, policy, subject);
     let [ingress, ingress_deny, egress, egress_deny] = before;
     let mut rules = |direction, action, before: usize, list: &[CiliumRule]| -> Vec<Arc<Rule>> {
         let numbered = list.iter().enumerate();
@@ -90,6 +89,15 @@ fn lower_spec(
     }
 }
 
+/// The pods that a spec's selector selects: of the policy's own namespace, if it has one.
+pub(super) fn lower_subject(
+    lowering: &mut Lowering<'_>,
+    policy: &CiliumPolicy,
+    subject: &Selector,
+) -> MatcherId {
+    lowering.matcher(Matcher { namespace: policy.meta.namespace.clone(), conditions: conditions(subject) })
+}
+
 fn ports(rule: &CiliumRule) -> Vec<PortEntry> {
     let mut entries = Vec::new();
     for list in &rule.ports {
@@ -110,7 +118,7 @@ fn ports(rule: &CiliumRule) -> Vec<PortEntry> {
     entries
 }
 
-fn lower_peer(lowering: &mut Lowering<'_>, policy: &CiliumPolicy, peer: &CiliumPeer) -> Vec<Peer> {
+pub(super) fn lower_peer(lowering: &mut Lowering<'_>, policy: &CiliumPolicy, peer: &CiliumPeer) -> Vec<Peer> {
     let (what, origin) = match peer {
         CiliumPeer::Endpoints(selector, origin) => {
             let peer = |what| Peer { what, origin: *origin };

@@ -7,18 +7,27 @@ mod tier;
 use std::sync::Arc;
 
 use ringfence_model::{
-    cilium::CiliumPolicy,
+    cilium::{CiliumPolicy, CiliumSubject},
     cluster::Cluster,
     network_policy::NetworkPolicy,
     port::{PortMatch, PortSpec},
-    tier::TierPolicy,
+    tier::{Action, TierPolicy},
 };
 
 use super::{
     matcher::{Matcher, MatcherId, Matchers},
-    rule::{Part, PortEntry, Protocols, Selection},
+    rule::{Part, Peer, PortEntry, Protocols, Selection},
+    scope::Choice,
     shape::Shapes,
 };
+
+/// What a part of a policy selects.
+pub(super) enum Chosen {
+    /// The pods of a subject.
+    Subject(MatcherId),
+    /// What one peer as written means; often one.
+    Peers(Vec<Peer>),
+}
 
 /// What the lowering needs to number matchers.
 pub(super) struct Lowering<'a> {
@@ -28,7 +37,8 @@ pub(super) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn matcher(&mut self, matcher: Matcher) -> MatcherId {
+    /// The number of a selector.
+    pub(super) fn matcher(&mut self, matcher: Matcher) -> MatcherId {
         self.matchers.intern(matcher, self.shapes, self.cluster)
     }
 
@@ -36,6 +46,26 @@ impl Lowering<'_> {
     fn selection(&mut self, matcher: Matcher) -> Selection {
         let written = Arc::new(matcher.clone());
         Selection { id: self.matcher(matcher), written }
+    }
+
+    /// The pods that a choice selects, by selectors or otherwise.
+    pub(super) fn choice(&mut self, choice: Choice<'_>) -> Chosen {
+        match choice {
+            Choice::NetworkSubject(policy) => Chosen::Subject(network_policy::lower_subject(self, policy)),
+            Choice::TierSubject(policy) => Chosen::Subject(tier::lower_subject(self, policy)),
+            Choice::CiliumSubject(policy, spec) => match &spec.subject {
+                CiliumSubject::Endpoints(selector) => {
+                    Chosen::Subject(cilium::lower_subject(self, policy, selector))
+                }
+                CiliumSubject::Nodes(_) => Chosen::Peers(Vec::new()),
+            },
+            Choice::NetworkPeer(policy, peer) => {
+                Chosen::Peers(vec![network_policy::lower_peer(self, policy, peer)])
+            }
+            // The action matters for names only, which are no pods.
+            Choice::TierPeer(peer) => Chosen::Peers(tier::lower_peer(self, Action::Accept, peer)),
+            Choice::CiliumPeer(policy, peer) => Chosen::Peers(cilium::lower_peer(self, policy, peer)),
+        }
     }
 
     /// A NetworkPolicy.

@@ -11,13 +11,12 @@ use ringfence_model::{
 
 use super::{Lowering, index, port_entry, without_end_port};
 use crate::compiled::{
-    matcher::Matcher,
+    matcher::{Matcher, MatcherId},
     rule::{Block, Layer, Part, Peer, PeerMatch, Rule},
 };
 
 pub(super) fn lower(lowering: &mut Lowering<'_>, policy: &NetworkPolicy) -> Part {
-    let subject = Matcher::pods(policy.meta.namespace.clone(), None, Some(&policy.subject));
-    let subject = lowering.matcher(subject);
+    let subject = lower_subject(lowering, policy);
     let mut rules = |direction, list: &[NetworkRule], isolates: bool| -> Vec<Arc<Rule>> {
         // Rules of a direction that policyTypes omits have no effect.
         let list = if isolates { list } else { &[] };
@@ -39,6 +38,11 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, policy: &NetworkPolicy) -> Part
         ingress,
         egress,
     }
+}
+
+/// The pods that it selects.
+pub(super) fn lower_subject(lowering: &mut Lowering<'_>, policy: &NetworkPolicy) -> MatcherId {
+    lowering.matcher(Matcher::pods(policy.meta.namespace.clone(), None, Some(&policy.subject)))
 }
 
 fn lower_rule(
@@ -64,7 +68,7 @@ fn lower_rule(
     }
 }
 
-fn lower_peer(lowering: &mut Lowering<'_>, policy: &NetworkPolicy, peer: &NetworkPeer) -> Peer {
+pub(super) fn lower_peer(lowering: &mut Lowering<'_>, policy: &NetworkPolicy, peer: &NetworkPeer) -> Peer {
     match peer {
         NetworkPeer::Pods { namespace, pod, origin } => {
             let own = if namespace.is_none() { policy.meta.namespace.clone() } else { None };

@@ -11,16 +11,12 @@ use ringfence_model::{
 
 use super::{Lowering, index, port_entry};
 use crate::compiled::{
-    matcher::Matcher,
+    matcher::{Matcher, MatcherId},
     rule::{Block, Layer, Part, Peer, PeerMatch, Rule},
 };
 
 pub(super) fn lower(lowering: &mut Lowering<'_>, policy: &TierPolicy) -> Part {
-    let subject = match &policy.subject {
-        TierSubject::Namespaces(namespaces) => Matcher::pods(None, Some(namespaces), None),
-        TierSubject::Pods { namespace, pod } => Matcher::pods(None, Some(namespace), Some(pod)),
-    };
-    let subject = lowering.matcher(subject);
+    let subject = lower_subject(lowering, policy);
     let mut rules = |direction, list: &[TierRule]| -> Vec<Arc<Rule>> {
         list.iter()
             .enumerate()
@@ -43,6 +39,14 @@ pub(super) fn lower(lowering: &mut Lowering<'_>, policy: &TierPolicy) -> Part {
         ingress,
         egress,
     }
+}
+
+/// The pods that it selects.
+pub(super) fn lower_subject(lowering: &mut Lowering<'_>, policy: &TierPolicy) -> MatcherId {
+    lowering.matcher(match &policy.subject {
+        TierSubject::Namespaces(namespaces) => Matcher::pods(None, Some(namespaces), None),
+        TierSubject::Pods { namespace, pod } => Matcher::pods(None, Some(namespace), Some(pod)),
+    })
 }
 
 fn lower_rule(
@@ -76,7 +80,7 @@ fn lower_rule(
     }
 }
 
-fn lower_peer(lowering: &mut Lowering<'_>, action: Action, peer: &TierPeer) -> Vec<Peer> {
+pub(super) fn lower_peer(lowering: &mut Lowering<'_>, action: Action, peer: &TierPeer) -> Vec<Peer> {
     let (what, origin) = match peer {
         TierPeer::Namespaces(namespaces, origin) => {
             (PeerMatch::Pods(lowering.selection(Matcher::pods(None, Some(namespaces), None))), *origin)
