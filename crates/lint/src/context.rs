@@ -3,10 +3,11 @@
 
 use std::sync::OnceLock;
 
+use ringfence_manifest::locate::Locator;
 use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, object::ObjectRef};
 use ringfence_policy::{
     Compiled,
-    compiled::Reach,
+    compiled::{Group, Reach, Scope},
 };
 
 use crate::{facts::Facts, input::Input, settings::Settings};
@@ -23,7 +24,12 @@ pub struct Context<'a> {
     pub documents: &'a [ObjectRef],
     /// What the reader found wrong; the rules about the input turn it into findings.
     pub diagnostics: &'a [Diagnostic],
+    /// Which pods selectors mean.
+    pub scope: Scope<'a>,
+    /// Where values are written.
+    pub places: Locator<'a>,
     reach: OnceLock<Reach<'a>>,
+    groups: OnceLock<Vec<Group>>,
     facts: OnceLock<Facts>,
 }
 
@@ -38,7 +44,10 @@ impl<'a> Context<'a> {
             settings,
             documents: &input.documents,
             diagnostics: &input.diagnostics,
+            scope: input.compiled.scope(),
+            places: Locator::new(&cluster.sources),
             reach: OnceLock::new(),
+            groups: OnceLock::new(),
             facts: OnceLock::new(),
         }
     }
@@ -46,6 +55,11 @@ impl<'a> Context<'a> {
     /// What every pod may open to every other.
     pub fn reach(&self) -> &Reach<'a> {
         self.reach.get_or_init(|| self.compiled.reach())
+    }
+
+    /// Pods with the same policies.
+    pub fn groups(&self) -> &[Group] {
+        self.groups.get_or_init(|| self.compiled.groups())
     }
 
     /// What is known about the cluster beside its policies: inferred from the manifests, or stated.

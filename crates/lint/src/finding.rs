@@ -1,9 +1,6 @@
 //! What a rule finds. In: a rule's calls while it runs. Out: findings as plain values.
 
-use ringfence_model::{
-    diagnostic::Related,
-    origin::Origin,
-};
+use ringfence_model::{diagnostic::Related, origin::Origin};
 
 use crate::rule::{Rule, Severity};
 

@@ -30,8 +30,7 @@ impl Checked {
 #[must_use]
 pub fn check(input: &Input, settings: &Settings) -> Checked {
     let context = Context::new(input, settings);
-    let chosen: Vec<&'static Rule> =
-        rules::all().into_iter().filter(|rule| settings.selects(rule)).collect();
+    let chosen: Vec<&'static Rule> = rules::all().into_iter().filter(|rule| settings.selects(rule)).collect();
     let found: Vec<Vec<Finding>> = (chosen.par_iter())
         .map(|rule| {
             let mut findings = Findings::new(rule);
@@ -45,11 +44,7 @@ pub fn check(input: &Input, settings: &Settings) -> Checked {
             finding.severity = severity;
         }
     }
-    findings.sort_by(|a, b| {
-        (a.origin, a.rule.code, &a.message).cmp(&(b.origin, b.rule.code, &b.message))
-    });
-    findings.dedup_by(|a, b| {
-        a.origin == b.origin && a.rule.code == b.rule.code && a.message == b.message
-    });
+    findings.sort_by(|a, b| (a.origin, a.rule.code, &a.message).cmp(&(b.origin, b.rule.code, &b.message)));
+    findings.dedup_by(|a, b| a.origin == b.origin && a.rule.code == b.rule.code && a.message == b.message);
     Checked { findings }
 }

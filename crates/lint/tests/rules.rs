@@ -6,8 +6,7 @@ use ringfence_lint::{Checked, Input, Rule, Settings, check, rule::Example, rules
 
 /// What all rules find in an example, the one under test among them even if it is opt-in.
 fn run(rule: &Rule, example: &Example) -> (Input, Checked) {
-    let settings =
-        Settings { extend_select: vec![rule.code.to_owned()], ..Settings::default() };
+    let settings = Settings { extend_select: vec![rule.code.to_owned()], ..Settings::default() };
     let text = ringfence_manifest::Input {
         name: "example.yaml".to_owned(),
         text: example.manifests.trim_start().to_owned(),
@@ -41,11 +40,7 @@ fn every_rule_fires_on_its_example_and_is_silent_on_the_corrected_one() {
         }
         let (input, checked) = run(rule, &rule.good);
         if checked.findings.iter().any(|finding| finding.rule.code == rule.code) {
-            wrong.push(format!(
-                "{} fires on its corrected example:\n{}",
-                rule.code,
-                shown(&input, &checked)
-            ));
+            wrong.push(format!("{} fires on its corrected example:\n{}", rule.code, shown(&input, &checked)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -58,7 +53,8 @@ fn every_rule_has_a_code_a_name_and_a_page() {
     for rule in &all {
         let digits = rule.code.strip_prefix("RF").unwrap();
         assert!(digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{}", rule.code);
-        let kebab = rule.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let kebab =
+            rule.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         assert!(kebab, "{}: `{}` is not kebab-case", rule.code, rule.name);
         assert!(all.iter().filter(|other| other.name == rule.name).count() == 1, "{} twice", rule.name);
         assert!(!rule.summary.ends_with('.') && !rule.summary.contains('\n'), "{}: summary", rule.code);

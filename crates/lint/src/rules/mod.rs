@@ -1,13 +1,32 @@
 //! The rules, one file each, in a directory for each subject. In: nothing. Out: the list of all rules.
 
+mod addresses;
+mod dialects;
+mod hygiene;
+mod input;
 mod little;
+mod lost;
+mod matches;
+mod much;
+mod tiers;
 
 use crate::rule::Rule;
 
 /// All rules in the order of their codes.
 #[must_use]
 pub fn all() -> Vec<&'static Rule> {
-    [little::RULES].concat()
+    [
+        input::RULES,
+        matches::RULES,
+        addresses::RULES,
+        lost::RULES,
+        much::RULES,
+        little::RULES,
+        tiers::RULES,
+        dialects::RULES,
+        hygiene::RULES,
+    ]
+    .concat()
 }
 
 /// The rule with this code or name.

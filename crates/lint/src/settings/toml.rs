@@ -111,10 +111,8 @@ fn convert(file: File, mistakes: &mut Vec<Mistake>) -> Settings {
         list.into_iter().map(|word| rule_word(&word, mistakes)).collect()
     };
     let (select, extend_select, ignore) = (words(select), words(extend_select), words(ignore));
-    let per_path = per_path
-        .into_iter()
-        .map(|table| PerPath { path: table.path, ignore: words(table.ignore) })
-        .collect();
+    let per_path =
+        per_path.into_iter().map(|table| PerPath { path: table.path, ignore: words(table.ignore) }).collect();
     let severity = severity
         .into_iter()
         .filter_map(|(word, level)| {
@@ -164,8 +162,7 @@ fn stated(table: ClusterTable, mistakes: &mut Vec<Mistake>) -> Stated {
     let mut addresses = |list: Vec<Spanned<String>>| each::<IpAddr>(list, "address", "10.0.0.1", mistakes);
     let node_local_dns = addresses(table.node_local_dns);
     let metadata_addresses = addresses(table.metadata_addresses);
-    let api_server =
-        each::<SocketAddr>(table.api_server, "address with a port", "10.0.0.1:6443", mistakes);
+    let api_server = each::<SocketAddr>(table.api_server, "address with a port", "10.0.0.1:6443", mistakes);
     Stated {
         namespace: table.namespace,
         profile,

@@ -70,15 +70,16 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for policy in &context.cluster.network_policies {
         if !policy.isolates_ingress {
-            direction(policy, &policy.ingress, "ingress", "Ingress", findings);
+            direction(context, policy, &policy.ingress, "ingress", "Ingress", findings);
         }
         if !policy.isolates_egress {
-            direction(policy, &policy.egress, "egress", "Egress", findings);
+            direction(context, policy, &policy.egress, "egress", "Egress", findings);
         }
     }
 }
 
 fn direction(
+    context: &Context<'_>,
     policy: &NetworkPolicy,
     rules: &[NetworkRule],
     field: &str,
@@ -88,11 +89,16 @@ fn direction(
     if rules.is_empty() {
         return;
     }
-    findings
-        .report(
-        policy.meta.origin,
+    let key = context.places.root_key(policy.meta.origin, &["spec".into(), field.into()]);
+    let types = context.places.root_key(policy.meta.origin, &["spec".into(), "policyTypes".into()]);
+    let finding = findings.report(
+        key.unwrap_or(policy.meta.origin),
         format!("the {field} rules of `{}` have no effect", policy.meta.full_name()),
-        )
+    );
+    finding
         .label(format!("`policyTypes` does not list `{kind}`"))
         .help(format!("add `{kind}` to `policyTypes`, or remove the rules"));
+    if let Some(types) = types {
+        finding.related(types, "the directions that the policy isolates");
+    }
 }

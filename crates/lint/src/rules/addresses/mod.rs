@@ -1,0 +1,6 @@
+//! RF2xx, addresses.
+
+use crate::rule::Rule;
+
+/// The rules of this subject.
+pub(super) static RULES: &[&Rule] = &[];
