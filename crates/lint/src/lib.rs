@@ -12,6 +12,7 @@ pub mod rule;
 pub mod rules;
 mod run;
 pub mod settings;
+mod walk;
 
 pub use context::Context;
 pub use finding::Finding;
