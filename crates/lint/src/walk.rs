@@ -135,15 +135,6 @@ impl<'a> AnyRule<'a> {
         }
     }
 
-    /// Whether it has a list of peers; without one it is about everyone.
-    pub(crate) fn has_peers(&self) -> bool {
-        match self.body {
-            Body::Network(_, rule) => !rule.peers.is_empty(),
-            Body::Tier(..) => true,
-            Body::Cilium(_, _, rule) => rule.peers.is_some(),
-        }
-    }
-
     /// Its peers with their places.
     pub(crate) fn peers(&self) -> Vec<(Choice<'a>, Origin)> {
         match self.body {
