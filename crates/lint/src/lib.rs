@@ -7,6 +7,7 @@
 mod context;
 pub mod facts;
 pub mod finding;
+pub mod fix;
 mod input;
 pub mod rule;
 pub mod rules;
@@ -14,7 +15,7 @@ mod run;
 pub mod settings;
 
 pub use context::Context;
-pub use finding::Finding;
+pub use finding::{Claim, Finding, Fix};
 pub use input::Input;
 pub use rule::{Rule, Severity};
 pub use run::{Checked, check};
