@@ -130,6 +130,24 @@ impl Asked<'_> {
     }
 }
 
+/// A port of a run that says something to people, where all say the same: one that the destination has, or a usual one.
+fn telling(to: &End<'_>, protocol: Protocol, first: u16, last: u16) -> u16 {
+    let own = match to {
+        End::Pod(_, pod, _) => pod.ports.as_slice(),
+        End::Address { .. } | End::Name(_) => &[],
+    };
+    let own = own.iter().filter(|port| port.protocol == protocol).map(|port| port.port);
+    let usual = match protocol {
+        Protocol::Tcp => Some(443),
+        Protocol::Udp => Some(53),
+        Protocol::Sctp => None,
+        // An echo request.
+        Protocol::Icmp => Some(8),
+        Protocol::Icmpv6 => Some(128),
+    };
+    own.chain(usual).find(|port| (first..=last).contains(port)).unwrap_or(first)
+}
+
 /// What two sides come to: what makes two verdicts differ.
 type Essence = (Outcome, [Vec<Condition>; 2]);
 
@@ -163,10 +181,11 @@ impl Study<'_> {
                 };
                 let first = asked(lowest);
                 let runs = runs_of(relevant.iter().copied(), protocol, first.to(), lowest);
-                for (port, _) in runs.into_iter().take_while(|(port, _)| *port <= highest) {
-                    let asked = asked(port);
+                for (low, high) in runs.into_iter().take_while(|(port, _)| *port <= highest) {
+                    let asked = asked(telling(first.to(), protocol, low, high));
+                    let port = asked.port;
                     let named = |rule: &&Rule| ports(rule, protocol, port, asked.to(), None) != Match::No;
-                    if change.wide || change.removed.iter().any(|rule| named(rule)) {
+                    if change.wide || change.removed.iter().any(named) {
                         f(encounter, asked)?;
                     }
                 }

@@ -1,7 +1,7 @@
 //! What all comparisons share. In: a compiled cluster. Out: the subjects and parts of each policy set, and samples of the ends that
 //! no rule can tell from others.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use ringfence_model::{
     Text,
@@ -54,24 +54,23 @@ impl<'a> Study<'a> {
                 list.push(at);
             }
         }
-        for (list, set) in &compiled.set_of_parts {
+        let lists: BTreeMap<SetId, &Vec<PartId>> =
+            compiled.set_of_parts.iter().map(|(list, set)| (*set, list)).collect();
+        for (set, list) in lists {
             let mut ordered: Vec<(PartId, &Arc<Part>)> = list
                 .iter()
                 .filter_map(|id| Some((*id, compiled.parts.get(*id as usize)?.as_ref()?)))
                 .collect();
             ordered.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
-            let populated = subjects.get(*set as usize).is_some_and(|subjects| !subjects.is_empty());
+            let populated = subjects.get(set as usize).is_some_and(|subjects| !subjects.is_empty());
             for (id, _) in ordered.iter().filter(|_| populated) {
                 if let Some(list) = sets.get_mut(*id as usize) {
-                    list.push(*set);
+                    list.push(set);
                 }
             }
-            if let Some(slot) = parts.get_mut(*set as usize) {
+            if let Some(slot) = parts.get_mut(set as usize) {
                 *slot = ordered.into_iter().map(|(id, _)| id).collect();
             }
-        }
-        for list in &mut sets {
-            list.sort_unstable();
         }
         let own = compiled.facts.inside();
         let of_nodes = compiled.cluster.nodes.iter().flat_map(|node| &node.addresses);
@@ -152,8 +151,17 @@ fn overlapping(sorted: &[IpRange], range: IpRange) -> Option<&IpRange> {
     sorted.get(at).filter(|known| known.first <= range.last)
 }
 
-/// The first address of a range that is in none of the others.
+/// An address of a range that is in none of the others: one for documentation if there is one, else the first.
 fn outside(sorted: &[IpRange], range: IpRange) -> Option<IpAddr> {
+    let known = match range.first {
+        IpAddr::V4(_) => IpAddr::from([203, 0, 113, 1]),
+        IpAddr::V6(_) => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+    };
+    if (range.first..=range.last).contains(&known)
+        && overlapping(sorted, IpRange { first: known, last: known }).is_none()
+    {
+        return Some(known);
+    }
     let mut first = range.first;
     while let Some(known) =
         overlapping(sorted, IpRange { first, ..range }).filter(|known| known.first <= first)
