@@ -79,12 +79,12 @@ pub fn append_document(locator: &Locator<'_>, source: SourceId, value: &Value) -
     let root = ground.as_ref().map(|ground| (ground, ground.outline.root()));
     let style = root.as_ref().map_or(Style::new(line_break), |(ground, root)| ground.style(*root));
     let ends_open = !text.is_empty() && !text.ends_with('\n');
-    let is_flow = root.as_ref().is_some_and(|(ground, root)| ground.is_flow(*root));
+    // Several JSON objects in a row need no `---`, as long as there is none before them.
+    let is_json = style.json && last.is_some_and(|last| last.text.trim_start().starts_with('{'));
     let nothing_before = text.trim_start_matches('\u{feff}').trim().is_empty()
         || (ground.is_none() && last.is_some_and(|last| last.text.trim_end() == "---"));
-    let document = if style.json && is_flow { style.lines(value, "", "  ") } else { style.block(value, 0) };
-    let marker =
-        if nothing_before || (style.json && is_flow) { String::new() } else { format!("---{line_break}") };
+    let document = if is_json { style.lines(value, "", "  ") } else { style.block(value, 0) };
+    let marker = if nothing_before || (is_json) { String::new() } else { format!("---{line_break}") };
     let (before, behind) = if ends_open { (line_break, "") } else { ("", line_break) };
     let edit = Edit { origin: at, replacement: format!("{before}{marker}{document}{behind}") };
     checked(text, edit, value)
