@@ -4,11 +4,15 @@
 //! A rule says what the engine finds to be true of the cluster, not what a manifest looks like. What a rule would have to
 //! guess, it does not say.
 
+mod allow;
 mod context;
+mod default_deny;
 pub mod facts;
 pub mod finding;
 pub mod fix;
 mod input;
+mod intent;
+mod naming;
 pub mod rule;
 pub mod rules;
 mod run;

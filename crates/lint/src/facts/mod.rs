@@ -15,6 +15,10 @@ use ringfence_model::{
     workload::{PodId, WorkloadId},
 };
 
+mod sensitive;
+
+pub use sensitive::Sensitive;
+
 use crate::context::Context;
 
 pub use api_server::ApiServer;
@@ -56,6 +60,8 @@ pub struct Facts {
     pub prometheus: Vec<Scraper>,
     /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
     ingress_classes: Vec<(String, String)>,
+    /// What holds data or secrets, in the order of the workloads.
+    pub sensitive: Vec<Sensitive>,
 }
 
 impl Facts {
@@ -86,15 +92,13 @@ impl Facts {
         };
         let ingress = self.controllers.iter().filter(|controller| controller.gateway.is_none());
         ingress.filter(named).collect()
-    }
 
     /// The pods of a Gateway. Empty if the input shows none.
-    #[must_use]
     pub fn controllers_of_gateway(&self, namespace: &str, name: &str) -> Vec<&Controller> {
         let own = |controller: &&Controller| {
             controller.gateway.as_ref().is_some_and(|(of, called)| of == namespace && called == name)
-        };
         self.controllers.iter().filter(own).collect()
+        Self { sensitive: sensitive::find(context.cluster, context.settings) }
     }
 }
 
