@@ -145,7 +145,8 @@ fn unfounded(seed: u64, cluster: &Cluster, removed: &Removed, witness: &Witness)
     let outcomes = (a.outcome, b.outcome) == (witness.before, witness.after);
     let whole =
         |verdict: &Verdict| (verdict.outcome, essence(&verdict.egress).1, essence(&verdict.ingress).1);
-    let verdict = whole(&before) != whole(&after);
+    let decided = before.outcome != Outcome::Unknown && after.outcome != Outcome::Unknown;
+    let verdict = decided && whole(&before) != whole(&after);
     let right = side_differs && outcomes && verdict == witness.verdict;
     (!right).then(|| {
         let title = format!("Witness {:?} {witness:?}", removed.rules);

@@ -41,7 +41,7 @@ pub struct Witness {
     /// What it would say.
     pub after: Outcome,
     /// Whether the verdict as a whole is another, too. If not, the other side refused the connections that were tried (not
-    /// all there are).
+    /// all there are), or facts are missing for it.
     pub verdict: bool,
 }
 
