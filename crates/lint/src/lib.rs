@@ -4,10 +4,12 @@
 //! A rule says what the engine finds to be true of the cluster, not what a manifest looks like. What a rule would have to
 //! guess, it does not say.
 
+pub mod baseline;
 mod context;
 pub mod facts;
 pub mod finding;
 mod input;
+pub mod page;
 pub mod rule;
 pub mod rules;
 mod run;
