@@ -8,6 +8,7 @@ pub mod baseline;
 mod context;
 pub mod facts;
 pub mod finding;
+pub mod fix;
 mod input;
 pub mod page;
 pub mod rule;
@@ -16,7 +17,7 @@ mod run;
 pub mod settings;
 
 pub use context::Context;
-pub use finding::Finding;
+pub use finding::{Claim, Finding, Fix};
 pub use input::Input;
 pub use rule::{Rule, Severity};
 pub use run::{Checked, check};
