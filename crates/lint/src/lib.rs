@@ -5,6 +5,7 @@
 //! guess, it does not say.
 
 mod allow;
+pub mod baseline;
 mod context;
 mod default_deny;
 pub mod facts;
@@ -13,6 +14,7 @@ pub mod fix;
 mod input;
 mod intent;
 mod naming;
+pub mod page;
 pub mod rule;
 pub mod rules;
 mod run;
