@@ -3,11 +3,11 @@
 
 use ringfence_model::{
     dialect::Dialect,
-    origin::Origin,
     profile::Profile,
     workload::{Pod, Workload, WorkloadKind},
 };
 
+use super::Evidence;
 use crate::context::Context;
 
 /// The CNI of a cluster.
@@ -19,17 +19,8 @@ pub struct Cni {
     pub dialect: Dialect,
     /// Major and minor version, where an image's tag shows it.
     pub version: Option<(u32, u32)>,
-    /// What shows that it is the one.
+    /// How it is known.
     pub evidence: Evidence,
-}
-
-/// What shows which CNI a cluster has.
-#[derive(Clone, Debug)]
-pub enum Evidence {
-    /// It is stated, in the settings or on the command line.
-    Stated,
-    /// The manifests show it: a DaemonSet (what it is called), and where.
-    Shown(String, Origin),
 }
 
 impl Cni {
@@ -44,7 +35,7 @@ impl Cni {
                 profile,
                 dialect: Dialect::of(&profile),
                 version: None,
-                evidence: Evidence::Stated,
+                evidence: Evidence::stated(),
             }),
             None => shown(context),
         }
@@ -53,24 +44,16 @@ impl Cni {
     /// Whether it is stated rather than shown.
     #[must_use]
     pub fn is_stated(&self) -> bool {
-        matches!(self.evidence, Evidence::Stated)
+        !self.evidence.origin.is_some()
     }
 
     /// How one knows: a clause for messages.
     #[must_use]
     pub fn known_by(&self) -> String {
-        match &self.evidence {
-            Evidence::Stated => format!("the profile `{}` is stated", self.profile.name),
-            Evidence::Shown(what, _) => format!("{what} shows that the cluster has {}", self.dialect.title),
-        }
-    }
-
-    /// Where one sees it; nothing if it is stated.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        match self.evidence {
-            Evidence::Stated => Origin::NONE,
-            Evidence::Shown(_, origin) => origin,
+        if self.is_stated() {
+            format!("the CNI profile `{}` is stated", self.profile.name)
+        } else {
+            format!("{} shows that the cluster has {}", self.evidence.words, self.dialect.title)
         }
     }
 }
@@ -124,8 +107,9 @@ fn shown(context: &Context<'_>) -> Option<Cni> {
         (Profile::AWS, _) if !aws_enforces(pod) => Profile { enforces: false, ..Profile::AWS },
         (profile, _) => profile,
     };
-    let name = format!("the DaemonSet `{}/{}`", workload.namespace, workload.name);
-    Some(Cni { profile, dialect: Dialect::of(&profile), version, evidence: Evidence::Shown(name, workload.origin) })
+    let words = format!("DaemonSet `{}/{}`", workload.namespace, workload.name);
+    let evidence = Evidence::new(workload.origin, words);
+    Some(Cni { profile, dialect: Dialect::of(&profile), version, evidence })
 }
 
 /// Whether the agent of the Amazon VPC CNI is told to enforce policies, which it is not by default.

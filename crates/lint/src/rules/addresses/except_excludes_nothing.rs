@@ -28,7 +28,7 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "the addresses of an `except` are let through by another peer, rule or policy",
     what: "Reports an `except` all of whose addresses the engine lets through all the same, for every pod of the policy and \
-           every port of the rule. Exceptions for pods that selectors let through are not reported, nor are those of \
+           every port of the rule; as an info, if rules of the same policy do so. Exceptions for pods that selectors let through are not reported, nor are those of \
            rules with named ports or of policies without a pod in the input. An `except` outside of its `cidr` is \
            refused by the API server anyway.",
     why: "An `except` is no denial: it only takes addresses out of one block. Where another rule allows them, even one \
@@ -107,28 +107,32 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         let pods = representatives(context, &rule.subject(context));
         let Some(pod) = pods.first() else { continue };
         for block in blocks {
-            for except in block.except {
-                let passes = |pod: &PodId| passes(context, &mut permits, *pod, &rule, except, &wanted);
-                if !pods.iter().all(passes) {
-                    continue;
+            let mut passes = |except: &&IpNet| {
+                pods.iter().all(|pod| passes(context, &mut permits, *pod, &rule, except, &wanted))
+            };
+            let open: Vec<&IpNet> = block.except.iter().filter(&mut passes).collect();
+            let Some(first) = open.first() else { continue };
+            let by = by(context, *pod, &rule, first, &wanted);
+            let list: Vec<String> = open.iter().map(|net| format!("`{net}`")).collect();
+            let (list, name) = (walk::listed(&list), rule.meta.full_name());
+            let others: Vec<&RuleRef> = by.iter().filter(|by| by.policy != *rule.meta).collect();
+            let message = match others.first() {
+                Some(other) => {
+                    format!("`{name}` does not shut out {list}: `{}` lets them through", other.policy.full_name())
                 }
-                let by = by(context, *pod, &rule, except, &wanted);
-                let message = match by.first() {
-                    Some(by) => format!(
-                        "`{}` does not shut out `{except}`: `{}` lets it through",
-                        rule.meta.full_name(),
-                        by.policy.full_name()
-                    ),
-                    None => format!("`{}` does not shut out `{except}`", rule.meta.full_name()),
-                };
-                let finding = findings.report(block.except_place(&context.places, except), message);
-                finding.label("an exception takes addresses out of this block only; it denies nothing").help(
-                    "leave them out of the other rule too, or deny them in a ClusterNetworkPolicy of the Admin tier",
-                );
-                for by in by {
-                    let at = if by.peer.is_some() { by.peer } else { by.origin };
-                    finding.related(at, "this lets them through");
-                }
+                None => format!("`{name}` does not shut out {list}: other rules of it let them through"),
+            };
+            let finding = findings.report(block.except_place(&context.places, first), message);
+            finding.label("an exception takes addresses out of this block only; it denies nothing").help(
+                "leave them out of the other rule too, or deny them in a ClusterNetworkPolicy of the Admin tier",
+            );
+            for by in &by {
+                let at = if by.peer.is_some() { by.peer } else { by.origin };
+                finding.related(at, "this lets them through");
+            }
+            if others.is_empty() && !by.is_empty() {
+                // Both stand in one file: it may well be meant so.
+                finding.severity(Severity::Info);
             }
         }
     }

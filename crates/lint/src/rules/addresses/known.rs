@@ -48,14 +48,7 @@ impl<'a> Known<'a> {
             cluster.nodes.iter().flat_map(|node| node.addresses.iter().map(move |ip| (*ip, node))).collect();
         let singles: Vec<IpNet> = nodes.keys().map(|ip| IpNet::from(*ip)).collect();
         let stated = &context.settings.cluster;
-        let api_servers = if stated.api_server.is_empty() {
-            (cluster.service("default", "kubernetes").into_iter())
-                .flat_map(|service| written(cluster, service))
-                .map(|(address, _, port)| SocketAddr::new(address, port))
-                .collect()
-        } else {
-            stated.api_server.clone()
-        };
+        let api_servers = context.facts().api_server.iter().map(|server| server.address).collect();
         Self {
             services,
             pods,
