@@ -71,8 +71,7 @@ const IMAGES: [(&str, Profile); 7] = [
 ];
 
 /// Images of controllers that enforce NetworkPolicy whatever the CNI is.
-const OTHERS: [&str; 4] =
-    ["/kube-network-policies:", "/antrea-agent", "/ovn-kube", "/weave-npc:"];
+const OTHERS: [&str; 4] = ["/kube-network-policies:", "/antrea-agent", "/ovn-kube", "/weave-npc:"];
 
 fn shown(context: &Context<'_>) -> Option<Cni> {
     let cluster = context.cluster;

@@ -96,8 +96,12 @@ spec:
 type Permits = BTreeMap<(CellId, Direction), Vec<(IpSet, Permit)>>;
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
+    if !context.cluster.profile.enforces {
+        return;
+    }
     let mut permits = Permits::new();
-    let accepting = walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept && !rule.meta.audit);
+    let accepting =
+        walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept && !rule.meta.audit);
     for rule in accepting {
         let blocks = rule.blocks();
         if blocks.iter().all(|block| block.except.is_empty()) {
@@ -118,7 +122,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let others: Vec<&RuleRef> = by.iter().filter(|by| by.policy != *rule.meta).collect();
             let message = match others.first() {
                 Some(other) => {
-                    format!("`{name}` does not shut out {list}: `{}` lets them through", other.policy.full_name())
+                    format!(
+                        "`{name}` does not shut out {list}: `{}` lets them through",
+                        other.policy.full_name()
+                    )
                 }
                 None => format!("`{name}` does not shut out {list}: other rules of it let them through"),
             };
@@ -172,8 +179,8 @@ fn passes(
 ) -> bool {
     let reach = context.reach();
     let Some(cell) = reach.cell_of(pod) else { return false };
-    let known = (permits.entry((cell, rule.direction)))
-        .or_insert_with(|| reach.external(cell, rule.direction));
+    let known =
+        (permits.entry((cell, rule.direction))).or_insert_with(|| reach.external(cell, rule.direction));
     let covers = |permit: &Permit| {
         wanted.iter().all(|(protocol, ports)| {
             permit.allowed.iter().any(|(own, set)| own == protocol && ports.difference(set).is_empty())

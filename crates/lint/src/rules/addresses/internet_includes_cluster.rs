@@ -85,7 +85,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     for rule in walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept) {
         let Body::Network(policy, network) = rule.body else { continue };
-        let wide = |peer: &&NetworkPeer| matches!(peer, NetworkPeer::IpBlock { cidr, .. } if cidr.prefix_len() == 0);
+        let wide =
+            |peer: &&NetworkPeer| matches!(peer, NetworkPeer::IpBlock { cidr, .. } if cidr.prefix_len() == 0);
         let Some(peer) = network.peers.iter().find(wide) else { continue };
         let chosen = |peer: &NetworkPeer| context.scope.chosen(Choice::NetworkPeer(policy, peer));
         let others = network.peers.iter().filter(|other| matches!(other, NetworkPeer::Pods { .. }));
@@ -97,7 +98,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let namespaces: BTreeSet<&str> =
             strangers.iter().filter_map(|pod| Some(&*context.cluster.pod(pod)?.namespace)).collect();
-        let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else { continue };
+        let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else {
+            continue;
+        };
         let (who, verb) = match rule.direction {
             Direction::Egress => ("to", "opens"),
             Direction::Ingress => ("from", "lets in"),
