@@ -2,7 +2,8 @@
 //! dialect, its version where an image tells it, and what shows it; nothing if nothing does, or if several do.
 
 use ringfence_model::{
-    dialect::Dialect,
+    dialect::{Dialect, Fact, Support},
+    network_policy::PolicyKind,
     profile::Profile,
     workload::{Pod, Workload, WorkloadKind},
 };
@@ -45,6 +46,12 @@ impl Cni {
     #[must_use]
     pub fn is_stated(&self) -> bool {
         !self.evidence.origin.is_some()
+    }
+
+    /// Whether it reads policies of a kind; true if that is not known.
+    #[must_use]
+    pub fn reads(&self, kind: PolicyKind) -> bool {
+        !matches!(self.dialect.kind(kind), Some(Fact { value: Support::No(_), .. }))
     }
 
     /// How one knows: a clause for messages.

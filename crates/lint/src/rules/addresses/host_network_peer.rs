@@ -80,6 +80,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     if cni.and_then(|cni| cni.dialect.selects_host_network_peers).is_some_and(|fact| fact.value) {
         return;
     }
+    if !context.cluster.pods.iter().any(|pod| pod.host_network) {
+        return;
+    }
     for rule in walk::rules(context.cluster) {
         for (peer, at) in rule.peers() {
             let hosts = context.scope.host_network_pods(peer);

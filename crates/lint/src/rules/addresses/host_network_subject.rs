@@ -75,6 +75,9 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let cluster = context.cluster;
+    if !cluster.pods.iter().any(|pod| pod.host_network) {
+        return;
+    }
     for policy in &cluster.network_policies {
         let subject = &policy.subject;
         report(

@@ -58,14 +58,14 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let Some(cni) = context.facts().cni.as_ref().filter(|cni| cni.profile.enforces) else { return };
-    if !cni.dialect.bare_pods.is_some_and(|fact| !fact.value) {
+    if cni.dialect.bare_pods.is_none_or(|fact| fact.value) {
         return;
     }
     for group in context.groups() {
         let Some(by) = group.ingress.isolating.first().or(group.egress.isolating.first()) else { continue };
         for pod in group.pods.iter().filter_map(|id| context.cluster.pod(*id)) {
             let workload = context.cluster.workload(pod.workload);
-            if !workload.is_some_and(|workload| workload.kind == WorkloadKind::Pod) {
+            if workload.is_none_or(|workload| workload.kind != WorkloadKind::Pod) {
                 continue;
             }
             let message = format!("the pod `{}/{}` stays open: nothing owns it", pod.namespace, pod.name);

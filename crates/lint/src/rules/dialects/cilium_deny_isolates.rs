@@ -1,6 +1,10 @@
 //! A Cilium policy of denials alone, which shuts everything.
 
-use ringfence_model::{network_policy::PolicyMeta, verdict::Direction};
+use ringfence_model::{
+    cilium::{CiliumPeer, CiliumRule, Entity},
+    network_policy::PolicyMeta,
+    verdict::Direction,
+};
 
 use crate::{
     context::Context,
@@ -18,8 +22,8 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "a Cilium policy with denials alone shuts the pods for everyone in that direction",
     what: "Reports Cilium policies that deny some connections of a direction and allow none, where the engine finds that \
-           nothing else isolates a pod of theirs in that direction. `enableDefaultDeny` stated for the direction shows that \
-           it is meant, and the rule keeps silent.",
+           nothing else isolates a pod of theirs in that direction. A denial of everyone is meant to shut everything, and `enableDefaultDeny` stated for the direction shows \
+           that it is known: both are left alone.",
     why: "Any rule for a direction, a denial too, makes Cilium deny by default what no rule allows. Who wants to shut out one \
           peer shuts out all.",
     bad: Example::new(
@@ -58,6 +62,13 @@ spec:
     check,
 };
 
+/// Whether a denial shuts everything by itself.
+fn denies_everyone(rule: &CiliumRule) -> bool {
+    let everyone =
+        |peers: &Vec<CiliumPeer>| peers.iter().any(|peer| matches!(peer, CiliumPeer::Entity(Entity::All, _)));
+    rule.ports.is_empty() && rule.icmps.is_empty() && rule.peers.as_ref().is_none_or(everyone)
+}
+
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for policy in &context.cluster.cilium_policies {
         let meta: &PolicyMeta = &policy.meta;
@@ -78,7 +89,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     let path = ["enableDefaultDeny".into(), direction.as_str().into()];
                     context.places.value(*origin, &path).is_some()
                 });
-                if denials.is_empty() || !isolates || stated {
+                if denials.is_empty() || !isolates || stated || denials.iter().any(denies_everyone) {
                     continue;
                 }
                 let subject = context.scope.cilium_subject(policy, spec);

@@ -65,7 +65,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     let mut last = None;
     for rule in walk::rules(context.cluster) {
         let Some((at, is_name)) = layer7(&rule) else { continue };
-        if last == Some(rule.meta) {
+        if last == Some(rule.meta) || cni.is_some_and(|cni| !cni.reads(rule.meta.kind)) {
             continue;
         }
         let fact = cni.and_then(|cni| if is_name { cni.dialect.dns_names } else { cni.dialect.layer7 });

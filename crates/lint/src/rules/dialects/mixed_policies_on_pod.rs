@@ -29,7 +29,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "a NetworkPolicy opens what a Cilium policy for the same pods restricts",
     what: "Reports Cilium rules with conditions on requests (`rules`) where the engine finds that a NetworkPolicy for the \
            same pods lets the same connection pass without any. A Cilium policy and a NetworkPolicy that isolate the same pods \
-           in one direction are an info, once for each Cilium policy.",
+           in one direction, both with rules, are an info, once for each Cilium policy.",
     why: "What either kind lets through passes: conditions of one do not bind what the other allows, and who reads one of \
           the two policies believes that it is all.",
     bad: Example::new(
@@ -115,17 +115,22 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             .help("take the connection out of the NetworkPolicy")
             .related(by.origin, "this lets it through without conditions");
     }
+    // A NetworkPolicy that only denies takes nothing away from the other kind.
+    let opens: BTreeSet<(&PolicyMeta, Direction)> = (walk::rules(context.cluster))
+        .filter(|rule| rule.meta.kind == PolicyKind::NetworkPolicy)
+        .map(|rule| (&**rule.meta, rule.direction))
+        .collect();
     for group in context.groups() {
         for direction in [Direction::Ingress, Direction::Egress] {
             let isolating = &group.of(direction).isolating;
-            let Some(network) = isolating.iter().find(|meta| meta.kind == PolicyKind::NetworkPolicy) else {
+            let Some(network) = isolating.iter().find(|meta| opens.contains(&(&***meta, direction))) else {
                 continue;
             };
             for meta in isolating.iter().filter(|meta| is_cilium(meta.kind)) {
+                let Some(pod) = group.pods.first() else { continue };
                 if !told.insert((**meta).clone()) {
                     continue;
                 }
-                let Some(pod) = group.pods.first() else { continue };
                 let message = format!(
                     "`{}` and the NetworkPolicy `{}` both isolate {} for {}",
                     meta.full_name(),

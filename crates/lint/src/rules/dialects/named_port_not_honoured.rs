@@ -57,8 +57,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             continue;
         }
         let ports = rule.ports();
-        let named = |entry: &&ringfence_model::port::PortMatch| matches!(entry.ports, PortSpec::Named(_));
-        if !ports.iter().all(|entry| named(entry)) {
+        if !ports.iter().all(|entry| matches!(entry.ports, PortSpec::Named(_))) {
             continue;
         }
         let Some(entry) = ports.first() else { continue };

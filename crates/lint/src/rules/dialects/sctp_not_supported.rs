@@ -53,7 +53,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     if is_on(context) {
         return;
     }
-    for rule in walk::rules(context.cluster) {
+    for rule in walk::rules(context.cluster).filter(|rule| cni.reads(rule.meta.kind)) {
         for entry in rule.ports().into_iter().filter(|entry| entry.protocol == Some(Protocol::Sctp)) {
             let title = cni.dialect.title;
             let message = format!("`{}` is about SCTP: {title} knows it {clause}", rule.meta.full_name());

@@ -1,13 +1,12 @@
 //! A rule with the port of a Service or of its pods, where the CNI needs both.
 
-use std::collections::BTreeMap;
-
 use ringfence_model::{
-    Text,
-    service::{Service, TargetPort},
+    service::{Service, ServicePort, TargetPort},
     tier::Action,
     verdict::Direction,
+    workload::PodId,
 };
+use ringfence_policy::compiled::PodSet;
 
 use crate::{
     context::Context,
@@ -83,36 +82,36 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     if !cni.dialect.sees_service_address.is_some_and(|fact| fact.value) {
         return;
     }
-    let mut services: BTreeMap<&Text, Vec<&Service>> = BTreeMap::new();
-    for service in context.cluster.services.iter().filter(|service| !service.headless) {
-        services.entry(&service.namespace).or_default().push(service);
-    }
+    // What each Service leads to, and where it leads from one port to another.
+    let services = context.cluster.services.iter().filter(|service| !service.headless);
+    let apart: Vec<(&Service, &ServicePort, u16, PodSet)> = services
+        .flat_map(|service| {
+            service.ports.iter().filter_map(move |port| match port.target {
+                TargetPort::Number(target) if target != port.port => {
+                    Some((service, port, target, backends(context, service)))
+                }
+                _ => None,
+            })
+        })
+        .collect();
     let egress = walk::rules(context.cluster)
         .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
     for rule in egress.filter(|rule| matches!(rule.body, Body::Network(..)) && !rule.ports().is_empty()) {
-        let mut told: Vec<&str> = Vec::new();
+        let one: Vec<_> = (apart.iter())
+            .filter(|(_, port, target, _)| {
+                rule.has_port(port.protocol, port.port) != rule.has_port(port.protocol, *target)
+            })
+            .collect();
+        if one.is_empty() {
+            continue;
+        }
         for (peer, at) in rule.peers() {
             let pods = context.scope.chosen(peer);
-            let candidates = pods.iter().filter_map(|pod| context.cluster.pod(pod)).flat_map(|pod| {
-                let own = services.get(&pod.namespace).into_iter().flatten();
-                own.filter(|service| {
-                    service.selector.as_ref().is_some_and(|labels| pod.labels.contains_all(labels))
-                })
-            });
-            for service in candidates {
-                let apart = service.ports.iter().find_map(|port| match port.target {
-                    TargetPort::Number(target) if target != port.port => {
-                        let (own, led) =
-                            (rule.has_port(port.protocol, port.port), rule.has_port(port.protocol, target));
-                        (own != led).then_some((port, target, led))
-                    }
-                    _ => None,
-                });
-                let Some((port, target, led)) = apart else { continue };
-                if told.contains(&&*service.name) {
+            for (service, port, target, backends) in &one {
+                if !pods.intersects(backends) {
                     continue;
                 }
-                told.push(&service.name);
+                let (target, led) = (*target, rule.has_port(port.protocol, *target));
                 let (has, lacks) = if led { (target, port.port) } else { (port.port, target) };
                 let message = format!(
                     "`{}` allows port {has} without port {lacks} of the Service `{}/{}`",
@@ -128,4 +127,13 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// The pods that a Service leads to.
+fn backends(context: &Context<'_>, service: &Service) -> PodSet {
+    let Some(selector) = &service.selector else { return PodSet::default() };
+    let pods = &context.cluster.pods;
+    let from = pods.partition_point(|pod| pod.namespace < service.namespace);
+    let own = (0..).map(PodId).zip(pods).skip(from).take_while(|(_, pod)| pod.namespace == service.namespace);
+    own.filter(|(_, pod)| pod.labels.contains_all(selector)).map(|(id, _)| id).collect()
 }
