@@ -163,7 +163,7 @@ impl<'c> Policies<'c> {
                             match &rule.peers {
                                 None => found.push(Opening { who: Who::Everyone, origin: rule.origin, port }),
                                 Some(peers) => {
-                                    found.extend(peers.iter().map(|peer| cilium(policy, peer, port)))
+                                    found.extend(peers.iter().map(|peer| cilium(policy, peer, port)));
                                 }
                             }
                         }
