@@ -58,7 +58,10 @@ pub fn index() -> String {
         if of_subject.is_empty() {
             continue;
         }
-        let _ = write!(index, "\n## {beginning}xx {subject}\n\n| Rule | Severity | What it finds |\n|---|---|---|\n");
+        let _ = write!(
+            index,
+            "\n## {beginning}xx {subject}\n\n| Rule | Severity | What it finds |\n|---|---|---|\n"
+        );
         for rule in of_subject {
             let Rule { code, name, severity, summary, .. } = rule;
             let opt_in = if rule.opt_in { " (only when selected)" } else { "" };
