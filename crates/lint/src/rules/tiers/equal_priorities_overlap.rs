@@ -131,24 +131,26 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
 /// Policies of one level with a subject in common, with some of those.
 fn pairs(context: &Context<'_>) -> BTreeMap<(usize, usize), Vec<PodId>> {
     let policies = &context.cluster.tier_policies;
+    let mut pairs: BTreeMap<(usize, usize), Vec<PodId>> = BTreeMap::new();
+    // They are sorted by tier and priority.
+    if policies.is_sorted_by(|a, b| (a.tier, a.priority) < (b.tier, b.priority)) {
+        return pairs;
+    }
     let numbers: BTreeMap<_, usize> =
         policies.iter().zip(0..).map(|(policy, at)| ((policy.meta.kind, &policy.meta.name), at)).collect();
     let level = |at: usize| policies.get(at).map(|policy| (policy.tier, policy.priority));
-    let mut pairs: BTreeMap<(usize, usize), Vec<PodId>> = BTreeMap::new();
-    if !policies.is_sorted_by(|a, b| (a.tier, a.priority) < (b.tier, b.priority)) {
-        for group in context.groups() {
-            let metas = group.ingress.selecting.iter().chain(&group.egress.selecting);
-            let mut here: Vec<usize> =
-                metas.filter_map(|meta| numbers.get(&(meta.kind, &meta.name)).copied()).collect();
-            here.sort_unstable();
-            here.dedup();
-            for (nth, earlier) in here.iter().enumerate() {
-                let rest = here.iter().skip(nth + 1);
-                for later in rest.take_while(|later| level(**later) == level(*earlier)) {
-                    let pods = pairs.entry((*earlier, *later)).or_default();
-                    if pods.len() < GROUPS {
-                        pods.extend(group.pods.iter().take(2));
-                    }
+    for group in context.groups() {
+        let metas = group.ingress.selecting.iter().chain(&group.egress.selecting);
+        let mut here: Vec<usize> =
+            metas.filter_map(|meta| numbers.get(&(meta.kind, &meta.name)).copied()).collect();
+        here.sort_unstable();
+        here.dedup();
+        for (nth, earlier) in here.iter().enumerate() {
+            let rest = here.iter().skip(nth + 1);
+            for later in rest.take_while(|later| level(**later) == level(*earlier)) {
+                let pods = pairs.entry((*earlier, *later)).or_default();
+                if pods.len() < GROUPS {
+                    pods.extend(group.pods.iter().take(2));
                 }
             }
         }

@@ -80,8 +80,12 @@ pub(super) fn action(kind: PolicyKind, action: Action) -> &'static str {
 }
 
 /// The rule of a tier that a reference is to.
-pub(super) fn find<'a>(context: &'a Context<'_>, reference: &RuleRef) -> Option<(&'a TierPolicy, &'a TierRule)> {
-    let policy = (context.cluster.tier_policies.iter()).find(|policy| is_same(&policy.meta, &reference.policy))?;
+pub(super) fn find<'a>(
+    context: &'a Context<'_>,
+    reference: &RuleRef,
+) -> Option<(&'a TierPolicy, &'a TierRule)> {
+    let policy =
+        (context.cluster.tier_policies.iter()).find(|policy| is_same(&policy.meta, &reference.policy))?;
     Some((policy, of(policy, reference.direction).get(reference.index as usize)?))
 }
 

@@ -89,7 +89,8 @@ fn ports(context: &Context<'_>, lists: &[&[PortMatch]], to: &Endpoint) -> Vec<(P
     let named = |name: &str, protocol: Protocol| {
         let Endpoint::Pod(id) = to else { return None };
         let ports = &context.cluster.pod(*id)?.ports;
-        let port = ports.iter().find(|port| port.protocol == protocol && port.name.as_deref() == Some(name))?;
+        let port =
+            ports.iter().find(|port| port.protocol == protocol && port.name.as_deref() == Some(name))?;
         Some(port.port)
     };
     let range = |entry: &PortMatch, protocol: Protocol| {
@@ -104,8 +105,9 @@ fn ports(context: &Context<'_>, lists: &[&[PortMatch]], to: &Endpoint) -> Vec<(P
     };
     let has = |list: &[PortMatch], protocol, port: u16| {
         list.is_empty()
-            || (list.iter())
-                .any(|entry| range(entry, protocol).is_some_and(|(first, last)| (first..=last).contains(&port)))
+            || (list.iter()).any(|entry| {
+                range(entry, protocol).is_some_and(|(first, last)| (first..=last).contains(&port))
+            })
     };
     let mut found = Vec::new();
     for protocol in Protocol::WITH_PORTS {
@@ -114,7 +116,8 @@ fn ports(context: &Context<'_>, lists: &[&[PortMatch]], to: &Endpoint) -> Vec<(P
             Endpoint::Pod(id) => context.cluster.pod(*id).map(|pod| pod.ports.as_slice()),
             _ => None,
         };
-        let own = own.unwrap_or_default().iter().filter(|port| port.protocol == protocol).map(|port| port.port);
+        let own =
+            own.unwrap_or_default().iter().filter(|port| port.protocol == protocol).map(|port| port.port);
         let usual = if protocol == Protocol::Udp { 53 } else { 443 };
         for port in own.chain(firsts.map(|(first, _)| first)).chain([usual]).filter(|port| *port > 0) {
             if lists.iter().all(|list| has(list, protocol, port)) && !found.contains(&(protocol, port)) {
