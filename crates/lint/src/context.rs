@@ -7,10 +7,15 @@ use ringfence_manifest::locate::Locator;
 use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, object::ObjectRef};
 use ringfence_policy::{
     Compiled,
-    compiled::{Group, Reach, Scope},
+    compiled::{Effects, Group, Reach, Scope},
 };
 
-use crate::{facts::Facts, input::Input, settings::Settings};
+use crate::{
+    facts::Facts,
+    input::Input,
+    settings::Settings,
+    suppress::{ANNOTATION, Suppressions, Used},
+};
 
 /// What a rule sees.
 pub struct Context<'a> {
@@ -30,7 +35,10 @@ pub struct Context<'a> {
     pub places: Locator<'a>,
     reach: OnceLock<Reach<'a>>,
     groups: OnceLock<Vec<Group>>,
+    effects: OnceLock<Effects>,
     facts: OnceLock<Facts>,
+    suppressions: OnceLock<Suppressions>,
+    used: OnceLock<Used>,
 }
 
 impl<'a> Context<'a> {
@@ -48,7 +56,10 @@ impl<'a> Context<'a> {
             places: Locator::new(&cluster.sources),
             reach: OnceLock::new(),
             groups: OnceLock::new(),
+            effects: OnceLock::new(),
             facts: OnceLock::new(),
+            suppressions: OnceLock::new(),
+            used: OnceLock::new(),
         }
     }
 
@@ -62,8 +73,34 @@ impl<'a> Context<'a> {
         self.groups.get_or_init(|| self.compiled.groups())
     }
 
+    /// What would be different without a policy or a rule.
+    pub fn effects(&self) -> &Effects {
+        self.effects.get_or_init(|| self.compiled.effects())
+    }
+
     /// What is known about the cluster beside its policies: inferred from the manifests, or stated.
     pub fn facts(&self) -> &Facts {
         self.facts.get_or_init(|| Facts::new(self))
+    }
+
+    /// What the authors of the manifests want to keep as it is.
+    pub(crate) fn suppressions(&self) -> &Suppressions {
+        self.suppressions.get_or_init(|| {
+            Suppressions::new(&self.cluster.sources, self.documents, |object| {
+                let path = ["metadata".into(), "annotations".into(), ANNOTATION.into()];
+                self.places.root_value(object.origin, &path).unwrap_or(object.origin)
+            })
+        })
+    }
+
+    /// Notes which suppressions did something, once all other rules have run.
+    pub(crate) fn note_used(&self, used: Used) {
+        // There is one run for each context.
+        let _ = self.used.set(used);
+    }
+
+    /// Which suppressions did something; nothing before the rules have run.
+    pub(crate) fn used(&self) -> Option<&Used> {
+        self.used.get()
     }
 }

@@ -4,21 +4,28 @@
 //! A rule says what the engine finds to be true of the cluster, not what a manifest looks like. What a rule would have to
 //! guess, it does not say.
 
+mod allow;
 pub mod baseline;
 mod context;
+mod default_deny;
 pub mod facts;
 pub mod finding;
 pub mod fix;
 mod input;
+mod intent;
+mod naming;
 pub mod page;
 pub mod rule;
 pub mod rules;
 mod run;
 pub mod settings;
+mod suppress;
 
 pub use context::Context;
 pub use finding::{Claim, Finding, Fix};
 pub use input::Input;
 pub use rule::{Rule, Severity};
+pub use rules::is_unreadable;
 pub use run::{Checked, check};
 pub use settings::Settings;
+pub use suppress::{ANNOTATION, Reason};

@@ -127,6 +127,7 @@ fn entries_go() {
     assert_eq!(remove_entry("a: {b: 1}\n", "b"), None, "the only one");
     assert_eq!(remove_entry("a: |+\n  x\n\nb: 1\n", "b").unwrap(), "a: |+\n  x\n\n");
     assert_eq!(remove_entry("b: 1\na: c", "a").unwrap(), "b: 1");
+    assert_eq!(remove_entry("a: 1 # c\r\n\r\nb: c", "b").unwrap(), "a: 1 # c");
     let json = "{\n  \"a\": 1,\n  \"b\": [\n    2\n  ]\n}\n";
     assert_eq!(remove_entry(json, "\"b\"").unwrap(), "{\n  \"a\": 1\n}\n");
 }
@@ -207,6 +208,7 @@ fn entries_come_at_the_end() {
         append_entry("{\n  \"a\": 1\n}", "{\n  \"a\": 1\n}", "b", &seq(&[2.into()])).unwrap(),
         "{\n  \"a\": 1,\n  \"b\": [\n    2\n  ]\n}"
     );
+    assert_eq!(append_entry("\u{feff}a: 1\n", "a: 1", "b", &2.into()).unwrap(), "\u{feff}a: 1\nb: 2\n");
     assert_eq!(append_entry("a: 1\n", "a: 1", "a", &2.into()), None);
     assert_eq!(append_entry("a: {<<: {b: c}}\n", "{<<: {b: c}}", "d", &2.into()), None);
 }

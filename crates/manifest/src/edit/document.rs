@@ -5,10 +5,16 @@ use ringfence_model::origin::{Origin, SourceId};
 use super::{
     Edit, Value, apply,
     ground::{Ground, line_break},
+    meaning::Meaning,
     remove::remove_item,
     render::Style,
 };
-use crate::{document::split, locate::Locator};
+use crate::{
+    document::{Document, split},
+    locate::Locator,
+    outline::Outline,
+    parse,
+};
 
 /// Removes the Kubernetes object that `at` is part of: its document with the `---` line that opens it, or the item of a
 /// `List`. Comments at the top of the text that a blank line parts from the object stay. Removing the only document
@@ -79,12 +85,12 @@ pub fn append_document(locator: &Locator<'_>, source: SourceId, value: &Value) -
     let root = ground.as_ref().map(|ground| (ground, ground.outline.root()));
     let style = root.as_ref().map_or(Style::new(line_break), |(ground, root)| ground.style(*root));
     let ends_open = !text.is_empty() && !text.ends_with('\n');
-    let is_flow = root.as_ref().is_some_and(|(ground, root)| ground.is_flow(*root));
+    // Several JSON objects in a row need no `---`, as long as there is none before them.
+    let is_json = style.json && last.is_some_and(|last| last.text.trim_start().starts_with('{'));
     let nothing_before = text.trim_start_matches('\u{feff}').trim().is_empty()
         || (ground.is_none() && last.is_some_and(|last| last.text.trim_end() == "---"));
-    let document = if style.json && is_flow { style.lines(value, "", "  ") } else { style.block(value, 0) };
-    let marker =
-        if nothing_before || (style.json && is_flow) { String::new() } else { format!("---{line_break}") };
+    let document = if is_json { style.lines(value, "", "  ") } else { style.block(value, 0) };
+    let marker = if nothing_before || is_json { String::new() } else { format!("---{line_break}") };
     let (before, behind) = if ends_open { (line_break, "") } else { ("", line_break) };
     let edit = Edit { origin: at, replacement: format!("{before}{marker}{document}{behind}") };
     checked(text, edit, value)
@@ -92,37 +98,27 @@ pub fn append_document(locator: &Locator<'_>, source: SourceId, value: &Value) -
 
 /// The edit, if the documents of the text still mean what they did and the new one is behind them.
 fn checked(text: &str, edit: Edit, value: &Value) -> Option<Vec<Edit>> {
-    use super::meaning::Meaning;
-    use crate::{outline::Outline, parse};
     let result = apply(text, std::slice::from_ref(&edit)).ok()?;
-    let meaning = |text: &str| -> Option<Option<Meaning>> {
-        let Some(root) = parse::parse(text, 0).ok()? else { return Some(None) };
-        let outline = Outline::new(root);
-        Meaning::of(&outline, outline.root(), None).map(Some)
-    };
-    let old = split(text);
-    let new = split(&result);
-    let (added, kept) = new.split_last()?;
-    if meaning(added.text)?? != Meaning::from(value) {
+    let (old, new) = (split(text), split(&result));
+    // Only the last document can have changed; one that has an error keeps it.
+    let same = old.len().saturating_sub(1);
+    if old.get(..same)? != new.get(..same)? {
         return None;
     }
-    // All but the last are the same bytes; the last one may have got a line break.
-    let same = match (old.split_last(), kept.split_last()) {
-        (Some((old_last, old_before)), Some((new_last, new_before))) => {
-            let texts =
-                |a: &crate::document::Document<'_>, b: &crate::document::Document<'_>| a.text == b.text;
-            let before_same = old_before.len() == new_before.len()
-                && old_before.iter().zip(new_before).all(|(a, b)| texts(a, b));
-            before_same
-                && (old_last.text == new_last.text || meaning(old_last.text) == meaning(new_last.text))
+    let mut meant: Vec<Option<Meaning>> = old.get(same..)?.iter().filter_map(meaning).collect();
+    meant.push(Some(Meaning::from(value)));
+    let found: Vec<Option<Meaning>> = new.get(same..)?.iter().filter_map(meaning).collect();
+    (found == meant).then(|| vec![edit])
+}
+
+/// What a document means, if it has no error; nothing for an empty one.
+fn meaning(document: &Document<'_>) -> Option<Option<Meaning>> {
+    match parse::parse(document.text, 0) {
+        Ok(None) => None,
+        Ok(Some(root)) => {
+            let outline = Outline::new(root);
+            Some(Meaning::of(&outline, outline.root(), None))
         }
-        (None, None) => true,
-        (Some((old_last, before)), None) => before.is_empty() && meaning(old_last.text) == Some(None),
-        (None, Some(_)) => false,
-    };
-    let replaced_empty = old.len() == new.len()
-        && old.split_last().is_some_and(|(last, before)| {
-            meaning(last.text) == Some(None) && before.iter().zip(kept).all(|(a, b)| a.text == b.text)
-        });
-    (same || replaced_empty).then(|| vec![edit])
+        Err(_) => Some(None),
+    }
 }

@@ -131,8 +131,10 @@ impl<'l, 's> Ground<'l, 's> {
         done >= end || self.slice(done, end).is_some_and(is_plain_gap)
     }
 
+    /// Where the line that contains `at` starts, behind a byte order mark.
     pub(super) fn line_start(&self, at: usize) -> usize {
-        self.slice(0, at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1)
+        let first = if self.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        self.slice(0, at).and_then(|before| before.rfind('\n')).map_or(first.min(at), |end| end + 1)
     }
 
     /// Where the line that contains `at` ends, its line break left out.

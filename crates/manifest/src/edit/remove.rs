@@ -100,13 +100,16 @@ fn block(ground: &Ground<'_, '_>, part: Part, siblings: &[Part]) -> Option<Edit>
 }
 
 /// The edit that removes lines, from the start of one to the end of the line that holds `end`. Where the text ends
-/// without a line break, the line before ends so afterwards.
+/// without a line break, it does so afterwards: blank lines before go too.
 pub(super) fn whole_lines(ground: &Ground<'_, '_>, start: usize, end: usize) -> Option<Edit> {
     let next = ground.next_line(end);
     let ends_open = next == ground.text.len() && !ground.text.ends_with('\n');
-    let start = match start.checked_sub(1) {
-        Some(line_break) if ends_open => ground.line_end(ground.line_start(line_break)),
-        _ => start,
+    let start = if ends_open {
+        ground
+            .slice(0, start)
+            .map_or(start, |before| ground.line_end(before.trim_ascii_end().len()).min(start))
+    } else {
+        start
     };
     ground.edit(start, next, "")
 }
