@@ -59,13 +59,19 @@ pub fn index() -> String {
         if of_subject.is_empty() {
             continue;
         }
-        let _ = write!(index, "\n## {beginning}xx {subject}\n\n| Rule | Severity | Fixable | What it finds |\n|---|---|---|---|\n");
+        let _ = write!(
+            index,
+            "\n## {beginning}xx {subject}\n\n| Rule | Severity | Fixable | What it finds |\n|---|---|---|---|\n"
+        );
         for rule in of_subject {
             let Rule { code, name, severity, summary, .. } = rule;
             let fixable = if is_fixable(rule) { "yes" } else { "" };
             let opt_in = if rule.opt_in { " (only when selected)" } else { "" };
             let summary = summary.replace('|', "\\|");
-            let _ = writeln!(index, "| [{code}]({code}.md) {name} | {severity} | {fixable} | {summary}{opt_in} |");
+            let _ = writeln!(
+                index,
+                "| [{code}]({code}.md) {name} | {severity} | {fixable} | {summary}{opt_in} |"
+            );
         }
     }
     index

@@ -27,11 +27,9 @@ pub struct Document {
 #[must_use]
 pub fn documents() -> Vec<Document> {
     let document = |path: &str, text| Document { path: path.to_owned(), text };
-    let pages = rules::all()
-        .into_iter()
-        .map(|rule| document(&format!("rules/{}.md", rule.code), page::page(rule)));
-    let mut documents =
-        vec![document("cli.md", reference()), document("rules/README.md", page::index())];
+    let pages =
+        rules::all().into_iter().map(|rule| document(&format!("rules/{}.md", rule.code), page::page(rule)));
+    let mut documents = vec![document("cli.md", reference()), document("rules/README.md", page::index())];
     documents.extend(pages);
     documents
 }
@@ -54,7 +52,10 @@ pub(crate) fn run(args: &DocsArgs) -> Result<Exit, Failure> {
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     let message = format!("cannot write `{}`: {error}", input::name_of(path));
-    Box::new(Diagnostic::error("write", Origin::NONE, message).with_help("check the directory and its permissions"))
+    Box::new(
+        Diagnostic::error("write", Origin::NONE, message)
+            .with_help("check the directory and its permissions"),
+    )
 }
 
 /// The reference of all commands and options in Markdown: what docs/cli.md holds.

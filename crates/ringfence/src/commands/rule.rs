@@ -37,7 +37,8 @@ pub(crate) fn near(word: &str) -> String {
         .collect();
     near.sort_by(|(a, first), (b, second)| b.total_cmp(a).then_with(|| first.code.cmp(second.code)));
     near.truncate(MOST_NEAR);
-    let names: Vec<String> = near.iter().map(|(_, rule)| format!("`{}` ({})", rule.code, rule.name)).collect();
+    let names: Vec<String> =
+        near.iter().map(|(_, rule)| format!("`{}` ({})", rule.code, rule.name)).collect();
     match names.as_slice() {
         [] => "`ringfence rules` lists them".to_owned(),
         names => format!("near are {}; `ringfence rules` lists all", names.join(", ")),

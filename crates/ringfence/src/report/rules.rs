@@ -27,7 +27,8 @@ pub(crate) fn text(out: &mut dyn Write) -> io::Result<()> {
         for rule in of_subject {
             let (name, severity) = (layout::pad(rule.name, name_width), rule.severity.as_str());
             let style = check::style(rule.severity);
-            let severity = format!("{style}{severity}{style:#}{}", " ".repeat("warning".len() - severity.len()));
+            let severity =
+                format!("{style}{severity}{style:#}{}", " ".repeat("warning".len() - severity.len()));
             let notes = notes(rule);
             writeln!(out, "{}  {name}  {severity}  {}{DIM}{notes}{DIM:#}", rule.code, rule.summary)?;
         }

@@ -63,7 +63,9 @@ impl KnownFile {
         }
         fs::write(path, file.baseline.to_json()).map_err(|error| {
             let message = format!("cannot write `{}`: {error}", input::name_of(path));
-            Box::new(Diagnostic::error("write", Origin::NONE, message).with_help("check the path of the baseline"))
+            Box::new(
+                Diagnostic::error("write", Origin::NONE, message).with_help("check the path of the baseline"),
+            )
         })?;
         Ok(file)
     }

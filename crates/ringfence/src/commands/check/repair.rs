@@ -97,8 +97,12 @@ fn write(changed: &Changed) -> Result<(), Failure> {
     let path = Path::new(&changed.name);
     let now = input::read_text(path)?;
     if now != changed.old {
-        let failure = Diagnostic::error("write", Origin::NONE, format!("`{}` has changed while it was checked", changed.name))
-            .with_help("check it again");
+        let failure = Diagnostic::error(
+            "write",
+            Origin::NONE,
+            format!("`{}` has changed while it was checked", changed.name),
+        )
+        .with_help("check it again");
         return Err(Box::new(failure));
     }
     fs::write(path, &changed.new).map_err(|error| {

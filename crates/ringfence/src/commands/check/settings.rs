@@ -27,7 +27,9 @@ pub(super) fn read(args: &CheckArgs, context: &Context) -> Result<Option<Setting
     let file = match &args.config {
         Some(path) => Some(path.clone()),
         None if args.no_config => None,
-        None => args.input.paths.first().and_then(|path| find(path)).map(|path| relative(&path, &working).into()),
+        None => {
+            args.input.paths.first().and_then(|path| find(path)).map(|path| relative(&path, &working).into())
+        }
     };
     let mut settings = match &file {
         None => Settings::default(),

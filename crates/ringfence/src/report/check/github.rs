@@ -27,7 +27,10 @@ pub(crate) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         let end_column =
             if end.line == start.line { format!(",endColumn={}", end.column) } else { String::new() };
         let end = end.line;
-        writeln!(out, "::{level} file={file},line={line},endLine={end},col={column}{end_column},title={title}::{message}")?;
+        writeln!(
+            out,
+            "::{level} file={file},line={line},endLine={end},col={column}{end_column},title={title}::{message}"
+        )?;
     }
     for problem in report.problems {
         writeln!(out, "::error title={}::{}", property(problem.code), data(&problem.message))?;

@@ -17,7 +17,10 @@ pub(crate) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     for (reported, hidden) in cases {
         let Place { file, start, .. } = report.place(reported.finding.origin);
         let name = if file.is_empty() { "the input as a whole" } else { file };
-        let mut case = TestCase::new(format!("{} (line {})", reported.title(), start.line), status(report, reported, hidden));
+        let mut case = TestCase::new(
+            format!("{} (line {})", reported.title(), start.line),
+            status(report, reported, hidden),
+        );
         case.set_classname(name);
         case.extra.insert("file".into(), name.into());
         case.extra.insert("line".into(), start.line.to_string().into());

@@ -23,7 +23,12 @@ pub(crate) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
         };
         let place = escape(&place_of(report, reported));
         let rule = escape(&reported.title());
-        writeln!(out, "| {sign} {} | {rule} | {place} | {} |", finding.severity, code_kept(&finding.message))?;
+        writeln!(
+            out,
+            "| {sign} {} | {rule} | {place} | {} |",
+            finding.severity,
+            code_kept(&finding.message)
+        )?;
     }
     for reported in &report.findings {
         details(report, reported, out)?;
@@ -76,14 +81,19 @@ fn code_kept(message: &str) -> String {
         return escape(message);
     }
     let shown = pieces.iter().enumerate().map(|(at, piece)| {
-        if at % 2 == 0 { escape(piece) } else { format!("`{}`", piece.replace('|', "\\|").replace(['\n', '\r'], " ")) }
+        if at % 2 == 0 {
+            escape(piece)
+        } else {
+            format!("`{}`", piece.replace('|', "\\|").replace(['\n', '\r'], " "))
+        }
     });
     shown.collect()
 }
 
 /// A fence that is longer than any in the text.
 fn fence(text: &str) -> String {
-    let longest = text.lines().map(|line| line.trim_start().chars().take_while(|letter| *letter == '`').count()).max();
+    let longest =
+        text.lines().map(|line| line.trim_start().chars().take_while(|letter| *letter == '`').count()).max();
     "`".repeat(longest.unwrap_or(0).max(2) + 1)
 }
 

@@ -142,7 +142,11 @@ impl<'a> Report<'a> {
 
     /// How the run ends, input that could not be read aside.
     pub(crate) fn exit(&self) -> Exit {
-        if self.findings.iter().any(|reported| self.fails(reported.finding)) { Exit::Finding } else { Exit::Fine }
+        if self.findings.iter().any(|reported| self.fails(reported.finding)) {
+            Exit::Finding
+        } else {
+            Exit::Fine
+        }
     }
 
     /// `3 errors, 1 warning in 12 policies, 40 objects; 2 can be fixed with --fix; 1 suppressed, 4 in the baseline`.

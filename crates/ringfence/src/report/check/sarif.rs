@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::{Hidden, Place, Report, Reported};
 
 /// What stays as it is in a path (RFC 3986, `pchar` without `:`, which would begin a scheme).
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+const KEPT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
 /// The name under which results carry their fingerprint; a number for the way it is made.
 const FINGERPRINT: &str = "ringfence/v1";
@@ -250,13 +251,19 @@ fn result<'a>(
     for location in &mut place {
         let object = reported.fingerprint.object.as_str();
         if !object.is_empty() {
-            location.logical_locations.push(LogicalLocation { fully_qualified_name: object, kind: "resource" });
+            location
+                .logical_locations
+                .push(LogicalLocation { fully_qualified_name: object, kind: "resource" });
         }
         location.message = finding.label.as_deref().map(|label| Message { text: label.into() });
     }
     let related = finding.related.iter().zip(1..).filter_map(|(related, id)| {
         let location = location(report, related.origin)?;
-        Some(Location { id: Some(id), message: Some(Message { text: related.message.as_str().into() }), ..location })
+        Some(Location {
+            id: Some(id),
+            message: Some(Message { text: related.message.as_str().into() }),
+            ..location
+        })
     });
     let suppression = hidden.map(|hidden| match hidden {
         Hidden::Suppressed(reason) => Suppression {
@@ -283,7 +290,10 @@ fn location<'a>(report: &Report<'_>, origin: Origin) -> Option<Location<'a>> {
     let place = report.place(origin);
     (!place.file.is_empty()).then(|| Location {
         id: None,
-        physical_location: PhysicalLocation { artifact_location: artifact(place.file), region: region(place) },
+        physical_location: PhysicalLocation {
+            artifact_location: artifact(place.file),
+            region: region(place),
+        },
         logical_locations: Vec::new(),
         message: None,
     })
@@ -317,7 +327,10 @@ fn of_fix<'a>(report: &Report<'_>, fix: &'a Fix) -> FixJson<'a> {
             inserted_content: Message { text: edit.replacement.as_str().into() },
         });
     }
-    FixJson { description: Message { text: fix.title.as_str().into() }, artifact_changes: files.into_values().collect() }
+    FixJson {
+        description: Message { text: fix.title.as_str().into() },
+        artifact_changes: files.into_values().collect(),
+    }
 }
 
 #[cfg(test)]
