@@ -93,19 +93,17 @@ fn said(page: &mut String, rule: &Rule) {
         let line = sources.position(finding.origin).map_or(1, |position| position.line);
         let _ = writeln!(page, "- Line {line}: {}", finding.message);
         if let Some(help) = &finding.help {
-            page.push('\n');
             help_of_item(page, help);
         }
     }
-    if !findings.is_empty() {
-        page.push('\n');
-    }
+    page.truncate(page.trim_end().len());
+    page.push_str("\n\n");
 }
 
 /// A finding's help within a list item: its first line as text, the lines after it, which are a manifest, as such.
 fn help_of_item(page: &mut String, help: &str) {
     let (first, manifest) = split_help(help);
-    let _ = writeln!(page, "  Help: {first}\n");
+    let _ = writeln!(page, "\n  Help: {first}\n");
     if !manifest.is_empty() {
         page.push_str("  ```yaml\n");
         for line in manifest.lines() {

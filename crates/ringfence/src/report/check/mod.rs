@@ -6,6 +6,8 @@ pub(crate) mod junit;
 pub(crate) mod md;
 pub(crate) mod sarif;
 pub(crate) mod text;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
