@@ -19,11 +19,14 @@ pub mod rule;
 pub mod rules;
 mod run;
 pub mod settings;
+mod suppress;
 mod walk;
 
 pub use context::Context;
 pub use finding::{Claim, Finding, Fix};
 pub use input::Input;
 pub use rule::{Rule, Severity};
+pub use rules::is_unreadable;
 pub use run::{Checked, check};
 pub use settings::Settings;
+pub use suppress::{ANNOTATION, Reason};
