@@ -1,5 +1,7 @@
 //! A selector of every pod of the cluster where the internet was meant.
 
+use std::collections::BTreeSet;
+
 use ringfence_model::{
     cilium::{CiliumPeer, Entity},
     network_policy::NetworkPeer,
@@ -83,6 +85,7 @@ const OUTSIDE: [&str; 6] = ["internet", "external", "outside", "cdn", "public", 
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let declared = context.cluster.pods.iter().any(|pod| !pod.ports.is_empty());
+    let served = served(context);
     let everywhere = outside::internet(context);
     let accepting = walk::rules(context.cluster)
         .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
@@ -93,7 +96,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             continue;
         }
         let said = says_outside(context, rule.origin);
-        if !said && (!declared || ports.iter().any(|(protocol, port)| is_served(context, *protocol, *port))) {
+        if !said && (!declared || ports.iter().any(|port| served.contains(port))) {
             continue;
         }
         let pods = representatives(context, &rule.subject(context));
@@ -144,15 +147,16 @@ fn web(rule: &AnyRule<'_>) -> Option<Vec<(Protocol, u16)>> {
     ports.filter(|ports| !ports.is_empty())
 }
 
-/// Whether a pod declares the port, or a Service leads to it.
-fn is_served(context: &Context<'_>, protocol: Protocol, port: u16) -> bool {
+/// The ports that pods declare and Services lead to.
+fn served(context: &Context<'_>) -> BTreeSet<(Protocol, u16)> {
     let declared =
-        |own: &ringfence_model::workload::ContainerPort| own.protocol == protocol && own.port == port;
-    let led = |own: &ringfence_model::service::ServicePort| {
-        own.protocol == protocol && own.target == TargetPort::Number(port)
-    };
-    context.cluster.pods.iter().any(|pod| pod.ports.iter().any(declared))
-        || context.cluster.services.iter().any(|service| service.ports.iter().any(led))
+        context.cluster.pods.iter().flat_map(|pod| &pod.ports).map(|port| (port.protocol, port.port));
+    let led = context.cluster.services.iter().flat_map(|service| &service.ports);
+    let led = led.filter_map(|port| match port.target {
+        TargetPort::Number(number) => Some((port.protocol, number)),
+        TargetPort::Name(_) => None,
+    });
+    declared.chain(led).collect()
 }
 
 /// Whether a comment in the lines of a rule, or right above it, speaks of what is outside.

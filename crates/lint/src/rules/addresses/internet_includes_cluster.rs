@@ -1,8 +1,8 @@
 //! A block of all addresses, which holds those of the cluster's pods too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence_model::{network_policy::NetworkPeer, tier::Action, verdict::Direction};
+use ringfence_model::{IpNet, network_policy::NetworkPeer, tier::Action, verdict::Direction};
 use ringfence_policy::compiled::{Choice, PodSet};
 
 use crate::{
@@ -86,6 +86,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     let accepting = walk::rules(context.cluster)
         .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
+    let mut blocks: BTreeMap<(IpNet, &[IpNet]), PodSet> = BTreeMap::new();
     for rule in accepting {
         let Body::Network(policy, network) = rule.body else { continue };
         let wide =
@@ -95,7 +96,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         let others = network.peers.iter().filter(|other| matches!(other, NetworkPeer::Pods { .. }));
         let others = others.map(chosen).fold(PodSet::default(), |all, set| all.union(&set));
         let subject = rule.subject(context);
-        let strangers = chosen(peer).difference(&others).difference(&subject);
+        let NetworkPeer::IpBlock { cidr, except, .. } = peer else { continue };
+        // Many policies have the same block: it is looked up once.
+        let within = blocks.entry((*cidr, except)).or_insert_with(|| chosen(peer));
+        let strangers = within.difference(&others).difference(&subject);
         if strangers.is_empty() {
             continue;
         }
