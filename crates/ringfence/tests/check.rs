@@ -72,7 +72,10 @@ fn exit_codes_say_whether_something_fails() {
 
 #[test]
 fn what_cannot_be_read_ends_in_2_and_the_rest_is_checked() {
-    for (name, text) in [("broken.yaml", "a: [1,\n"), ("chart.yaml", "kind: {{ .Values.kind }}\n")] {
+    for (name, text) in [
+        ("broken.yaml", "apiVersion: v1\nkind: [Pod,\n"),
+        ("chart.yaml", "apiVersion: v1\nkind: {{ .Values.kind }}\n"),
+    ] {
         let directory = repository(&[("a.yaml", &faulty("api")), (name, text)]);
         for rules in [ONLY, "--select=RF503,RF001"] {
             let run = check(&directory, &[".", rules]);
