@@ -20,6 +20,7 @@ pub mod rules;
 mod run;
 pub mod settings;
 mod suppress;
+mod walk;
 
 pub use context::Context;
 pub use finding::{Claim, Finding, Fix};
