@@ -53,7 +53,10 @@ fn status(report: &Report<'_>, reported: &Reported<'_>, hidden: Option<&Hidden<'
     match hidden {
         Some(Hidden::Suppressed(reason)) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{} (suppressed: {reason})", finding.message));
+            status.set_message(match reason.text.as_str() {
+                "" => format!("{} (suppressed)", finding.message),
+                reason => format!("{} (suppressed: {reason})", finding.message),
+            });
             status
         }
         Some(Hidden::Baseline) => {
