@@ -8,6 +8,7 @@ mod controllers;
 pub(crate) mod dns;
 mod images;
 mod prometheus;
+mod sensitive;
 
 use ringfence_model::{
     cluster::Cluster,
@@ -15,16 +16,13 @@ use ringfence_model::{
     workload::{PodId, WorkloadId},
 };
 
-mod sensitive;
-
-pub use sensitive::Sensitive;
-
 use crate::context::Context;
 
 pub use api_server::ApiServer;
 pub use controllers::{Controller, Family};
 pub use dns::{LocalResolver, Resolver};
 pub use prometheus::Scraper;
+pub use sensitive::Sensitive;
 
 /// How a fact is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +56,10 @@ pub struct Facts {
     pub controllers: Vec<Controller>,
     /// What scrapes metrics.
     pub prometheus: Vec<Scraper>,
-    /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
-    ingress_classes: Vec<(String, String)>,
     /// What holds data or secrets, in the order of the workloads.
     pub sensitive: Vec<Sensitive>,
+    /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
+    ingress_classes: Vec<(String, String)>,
 }
 
 impl Facts {
@@ -74,6 +72,7 @@ impl Facts {
             api_server: api_server::endpoints(context),
             controllers: controllers::controllers(context),
             prometheus: prometheus::scrapers(context),
+            sensitive: sensitive::find(context.cluster, context.settings),
             ingress_classes: controllers::classes(context),
         }
     }
@@ -92,13 +91,15 @@ impl Facts {
         };
         let ingress = self.controllers.iter().filter(|controller| controller.gateway.is_none());
         ingress.filter(named).collect()
+    }
 
     /// The pods of a Gateway. Empty if the input shows none.
+    #[must_use]
     pub fn controllers_of_gateway(&self, namespace: &str, name: &str) -> Vec<&Controller> {
         let own = |controller: &&Controller| {
             controller.gateway.as_ref().is_some_and(|(of, called)| of == namespace && called == name)
+        };
         self.controllers.iter().filter(own).collect()
-        Self { sensitive: sensitive::find(context.cluster, context.settings) }
     }
 }
 
