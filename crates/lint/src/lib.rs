@@ -8,6 +8,7 @@ mod allow;
 pub mod baseline;
 mod context;
 mod default_deny;
+mod exposure;
 pub mod facts;
 pub mod finding;
 pub mod fix;
@@ -19,6 +20,8 @@ pub mod rule;
 pub mod rules;
 mod run;
 pub mod settings;
+mod superfluous;
+mod wider;
 
 pub use context::Context;
 pub use finding::{Claim, Finding, Fix};
