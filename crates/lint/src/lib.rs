@@ -8,6 +8,7 @@ mod allow;
 pub mod baseline;
 mod context;
 mod default_deny;
+mod exposure;
 pub mod facts;
 pub mod finding;
 pub mod fix;
@@ -19,8 +20,10 @@ pub mod rule;
 pub mod rules;
 mod run;
 pub mod settings;
+mod superfluous;
 mod suppress;
 mod walk;
+mod wider;
 
 pub use context::Context;
 pub use finding::{Claim, Finding, Fix};

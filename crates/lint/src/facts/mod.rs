@@ -60,10 +60,10 @@ pub struct Facts {
     pub controllers: Vec<Controller>,
     /// What scrapes metrics.
     pub prometheus: Vec<Scraper>,
-    /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
-    ingress_classes: Vec<(String, String)>,
     /// What holds data or secrets, in the order of the workloads.
     pub sensitive: Vec<Sensitive>,
+    /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
+    ingress_classes: Vec<(String, String)>,
 }
 
 impl Facts {
@@ -77,6 +77,7 @@ impl Facts {
             api_server: api_server::endpoints(context),
             controllers: controllers::controllers(context),
             prometheus: prometheus::scrapers(context),
+            sensitive: sensitive::find(context.cluster, context.settings),
             ingress_classes: controllers::classes(context),
             sensitive: sensitive::find(context.cluster, context.settings),
         }

@@ -2,7 +2,10 @@
 
 use ringfence_model::verdict::Direction;
 
-use super::everything::{Everything, everything};
+use super::{
+    entries::Entries,
+    everything::{Everything, everything},
+};
 use crate::{
     allow::{By, field},
     context::Context,
@@ -20,8 +23,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "a rule allows every peer on every port",
     what: "Reports a rule without peers and without ports (`ingress: [{}]`, `- {}`), and one whose peers are everybody: it \
            allows everything in its direction. That is an error if the name of the policy says that it denies, and \
-           only worth knowing if the name says that everything is allowed, or if the rule opens egress in a policy \
-           that is about ingress. Silent about a policy that denies something beside it, and where \
+           only worth knowing if the name says that everything is allowed, if the rule opens egress in a policy that \
+           is about ingress, or if something leads to its pods from outside. Silent about a policy that denies something beside it, and where \
            `default-deny-undone` says more.",
     why: "The policy does nothing in that direction but to allow what other policies would have denied. An empty rule is \
           easily taken for its opposite, an empty list: `ingress: []` allows nothing, `ingress: [{}]` everything.",
@@ -59,6 +62,7 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let all = everything(context);
+    let mut entries: Option<Entries> = None;
     for rule in all.iter().filter(|rule| rule.undoes.is_empty()) {
         let allow = &rule.allow;
         let name = allow.meta.full_name();
@@ -88,7 +92,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             continue;
         }
         let by_the_way = allow.direction == Direction::Egress && closes;
-        if intent::says_open(allow.meta) || by_the_way {
+        let entries = entries.get_or_insert_with(|| Entries::new(context));
+        let excused = allow.whole_namespace().is_none() && entries.excuse(allow.direction, &rule.subject);
+        if intent::says_open(allow.meta) || by_the_way || excused {
             finding.severity(Severity::Info);
         }
         finding.help(match allow.direction {

@@ -1,6 +1,9 @@
 //! A default deny that another policy makes void.
 
-use super::everything::{Everything, everything};
+use super::{
+    entries::Entries,
+    everything::{Everything, everything},
+};
 use crate::{
     allow::field,
     context::Context,
@@ -19,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "a policy allows everything that a default deny of the namespace denies",
     what: "Reports a rule that allows every peer on every port to pods that a default deny of their namespace closes in \
            that direction: all of them (error), or some (warning; only worth knowing if the policy's name says that it \
-           opens them, or for egress). The engine confirms that everything passes: silent if a policy of the Admin \
+           opens them, for egress, and where something leads to the pods from outside). The engine confirms that everything passes: silent if a policy of the Admin \
            tier or a Cilium denial still closes them.",
     why: "Policies only add. A default deny has no effect on a pod for which any other policy allows everything, and \
           nothing about the default deny tells.",
@@ -78,12 +81,15 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
+    let mut entries: Option<Entries> = None;
     for rule in everything(context).iter().filter(|rule| !rule.undoes.is_empty()) {
-        report(context, rule, findings);
+        let entries = entries.get_or_insert_with(|| Entries::new(context));
+        let excused = entries.excuse(rule.allow.direction, &rule.subject);
+        report(context, rule, excused, findings);
     }
 }
 
-fn report(context: &Context<'_>, rule: &Everything<'_>, findings: &mut Findings) {
+fn report(context: &Context<'_>, rule: &Everything<'_>, excused: bool, findings: &mut Findings) {
     let Everything { allow, breadth, subject, undoes } = rule;
     let name = allow.meta.full_name();
     let direction = field(allow.direction);
@@ -106,7 +112,7 @@ fn report(context: &Context<'_>, rule: &Everything<'_>, findings: &mut Findings)
     if whole {
         finding.help("remove the rule, or name the peers and the ports that it is for");
     } else {
-        let mild = intent::says_open(allow.meta) || allow.direction == Direction::Egress;
+        let mild = intent::says_open(allow.meta) || allow.direction == Direction::Egress || excused;
         finding.severity(if mild { Severity::Info } else { Severity::Warning });
         finding.help("name the peers and the ports that these pods need");
     }
