@@ -10,7 +10,7 @@ use ringfence_policy::{
     compiled::{Group, Reach, Scope},
 };
 
-use crate::{facts::Facts, input::Input, settings::Settings};
+use crate::{facts::Facts, input::Input, selection::Selections, settings::Settings};
 
 /// What a rule sees.
 pub struct Context<'a> {
@@ -31,6 +31,7 @@ pub struct Context<'a> {
     reach: OnceLock<Reach<'a>>,
     groups: OnceLock<Vec<Group>>,
     facts: OnceLock<Facts>,
+    selections: OnceLock<Selections<'a>>,
 }
 
 impl<'a> Context<'a> {
@@ -49,6 +50,7 @@ impl<'a> Context<'a> {
             reach: OnceLock::new(),
             groups: OnceLock::new(),
             facts: OnceLock::new(),
+            selections: OnceLock::new(),
         }
     }
 
@@ -65,5 +67,10 @@ impl<'a> Context<'a> {
     /// What is known about the cluster beside its policies: inferred from the manifests, or stated.
     pub fn facts(&self) -> &Facts {
         self.facts.get_or_init(|| Facts::new(self))
+    }
+
+    /// Every place that selects pods, with what it means.
+    pub(crate) fn selections(&self) -> &Selections<'a> {
+        self.selections.get_or_init(|| Selections::new(self))
     }
 }

@@ -11,6 +11,7 @@ mod input;
 pub mod rule;
 pub mod rules;
 mod run;
+mod selection;
 pub mod settings;
 
 pub use context::Context;
