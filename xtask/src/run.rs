@@ -35,10 +35,18 @@ pub(crate) fn cargo() -> Command {
 /// # Errors
 /// If it cannot be started, or fails.
 pub(crate) fn go(command: &mut Command) -> Result<()> {
+    go_to(command, 0)
+}
+
+/// Runs a program that is to end with an exit code; its output is shown.
+///
+/// # Errors
+/// If it cannot be started, or ends otherwise.
+pub(crate) fn go_to(command: &mut Command, code: i32) -> Result<()> {
     let shown = shown(command);
     let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
-    if !status.success() {
-        bail!("`{shown}` failed ({status})");
+    if status.code() != Some(code) {
+        bail!("`{shown}` failed ({status}, not exit code {code})");
     }
     Ok(())
 }

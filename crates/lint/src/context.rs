@@ -7,7 +7,7 @@ use ringfence_manifest::locate::Locator;
 use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, object::ObjectRef};
 use ringfence_policy::{
     Compiled,
-    compiled::{Group, Reach, Scope},
+    compiled::{Effects, Group, Reach, Scope},
 };
 
 use crate::{facts::Facts, input::Input, selection::Selections, settings::Settings};
@@ -30,6 +30,7 @@ pub struct Context<'a> {
     pub places: Locator<'a>,
     reach: OnceLock<Reach<'a>>,
     groups: OnceLock<Vec<Group>>,
+    effects: OnceLock<Effects>,
     facts: OnceLock<Facts>,
     selections: OnceLock<Selections<'a>>,
 }
@@ -49,6 +50,7 @@ impl<'a> Context<'a> {
             places: Locator::new(&cluster.sources),
             reach: OnceLock::new(),
             groups: OnceLock::new(),
+            effects: OnceLock::new(),
             facts: OnceLock::new(),
             selections: OnceLock::new(),
         }
@@ -62,6 +64,11 @@ impl<'a> Context<'a> {
     /// Pods with the same policies.
     pub fn groups(&self) -> &[Group] {
         self.groups.get_or_init(|| self.compiled.groups())
+    }
+
+    /// What would be different without a policy or a rule.
+    pub fn effects(&self) -> &Effects {
+        self.effects.get_or_init(|| self.compiled.effects())
     }
 
     /// What is known about the cluster beside its policies: inferred from the manifests, or stated.

@@ -1,8 +1,33 @@
 //! What a rule finds. In: a rule's calls while it runs. Out: findings as plain values.
 
-use ringfence_model::{diagnostic::Related, origin::Origin};
+use ringfence_manifest::edit::Edit;
+use ringfence_model::{diagnostic::Related, flow::Flow, origin::Origin};
 
 use crate::rule::{Rule, Severity};
+
+/// What a repair does to verdicts. It is only offered after the engine has confirmed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// No verdict changes.
+    ChangesNothing,
+    /// Connections are opened, none is cut; those listed are among the opened.
+    Opens(Vec<Flow>),
+    /// Connections are cut, none is opened; those listed are among the cut.
+    Cuts(Vec<Flow>),
+    /// Connections are opened and others cut: those listed first pass afterwards, those listed second do not.
+    Moves(Vec<Flow>, Vec<Flow>),
+}
+
+/// A repair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// What it does, as a command: ``join the two peers``.
+    pub title: String,
+    /// The edits, in any order.
+    pub edits: Vec<Edit>,
+    /// What it claims to do.
+    pub claim: Claim,
+}
 
 /// Something a rule found.
 #[derive(Clone, Debug)]
@@ -21,6 +46,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// Other places that matter.
     pub related: Vec<Related>,
+    /// How to repair it.
+    pub fix: Option<Fix>,
 }
 
 impl Finding {
@@ -49,6 +76,12 @@ impl Finding {
         self.severity = severity;
         self
     }
+
+    /// Sets the repair; none if the edits could not be made cleanly.
+    pub fn fix(&mut self, title: impl Into<String>, edits: Option<Vec<Edit>>, claim: Claim) -> &mut Self {
+        self.fix = edits.map(|edits| Fix { title: title.into(), edits, claim });
+        self
+    }
 }
 
 /// Where a rule puts what it finds.
@@ -74,6 +107,7 @@ impl Findings {
             label: None,
             help: None,
             related: Vec::new(),
+            fix: None,
         };
         self.found.push_mut(finding)
     }

@@ -4,10 +4,17 @@
 //! A rule says what the engine finds to be true of the cluster, not what a manifest looks like. What a rule would have to
 //! guess, it does not say.
 
+mod allow;
+pub mod baseline;
 mod context;
+mod default_deny;
 pub mod facts;
 pub mod finding;
+pub mod fix;
 mod input;
+mod intent;
+mod naming;
+pub mod page;
 pub mod rule;
 pub mod rules;
 mod run;
@@ -15,7 +22,7 @@ mod selection;
 pub mod settings;
 
 pub use context::Context;
-pub use finding::Finding;
+pub use finding::{Claim, Finding, Fix};
 pub use input::Input;
 pub use rule::{Rule, Severity};
 pub use run::{Checked, check};

@@ -6,7 +6,8 @@ use ringfence_lint::{Checked, Input, Rule, Settings, check, rule::Example, rules
 
 /// What all rules find in an example, the one under test among them even if it is opt-in.
 fn run(rule: &Rule, example: &Example) -> (Input, Checked) {
-    let settings = Settings { extend_select: vec![rule.code.to_owned()], ..Settings::default() };
+    let mut settings = Settings::parse("ringfence.toml", example.settings).unwrap();
+    settings.extend_select.push(rule.code.to_owned());
     let text = ringfence_manifest::Input {
         name: "example.yaml".to_owned(),
         text: example.manifests.trim_start().to_owned(),

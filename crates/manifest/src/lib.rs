@@ -4,6 +4,7 @@
 mod assemble;
 mod decode;
 pub mod document;
+pub mod edit;
 pub mod locate;
 mod outline;
 pub mod parse;

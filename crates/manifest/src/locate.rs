@@ -61,6 +61,10 @@ struct Place<'s> {
 pub(crate) struct Spot<'l, 's> {
     /// The number of its text.
     pub(crate) source: SourceId,
+    /// The whole text.
+    pub(crate) text: &'s str,
+    /// The document.
+    pub(crate) document: &'l document::Document<'s>,
     /// What is in it.
     pub(crate) outline: &'l Outline<'s>,
 }
@@ -119,6 +123,16 @@ impl<'s> Locator<'s> {
         spot.origin(spot.key_of(spot.walk(spot.object(at), path)?)?)
     }
 
+    /// The whole text with this number, and the last document of it.
+    pub(crate) fn last_document(
+        &self,
+        source: SourceId,
+    ) -> Option<(&'s str, Option<&document::Document<'s>>)> {
+        let text = self.texts.get(source.0 as usize)?;
+        let places = text.documents.get_or_init(|| places(text.text));
+        Some((text.text, places.last().map(|place| &place.document)))
+    }
+
     /// The document that contains `at`.
     pub(crate) fn spot(&self, at: Origin) -> Option<Spot<'_, 's>> {
         let text = self.texts.get(at.source.0 as usize)?;
@@ -132,7 +146,7 @@ impl<'s> Locator<'s> {
         let outline = place.outline.get_or_init(|| {
             parse::parse(document.text, document.span.start).ok().flatten().map(Outline::new)
         });
-        Some(Spot { source: at.source, outline: outline.as_ref()? })
+        Some(Spot { source: at.source, text: text.text, document, outline: outline.as_ref()? })
     }
 }
 
@@ -145,7 +159,7 @@ fn places(text: &str) -> Vec<Place<'_>> {
 }
 
 impl Spot<'_, '_> {
-    fn origin(&self, id: Id) -> Option<Origin> {
+    pub(crate) fn origin(&self, id: Id) -> Option<Origin> {
         let span = &self.outline.node(id)?.span;
         Some(Origin { source: self.source, start: span.start, end: span.end })
     }
@@ -165,7 +179,7 @@ impl Spot<'_, '_> {
     }
 
     /// The root of the Kubernetes object that contains `at`.
-    fn object(&self, at: Origin) -> Id {
+    pub(crate) fn object(&self, at: Origin) -> Id {
         self.outline.object(self.outline.around(at))
     }
 }

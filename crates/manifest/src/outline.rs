@@ -27,8 +27,8 @@ pub(crate) enum Role {
 /// What a node is.
 #[derive(Clone, Debug)]
 pub(crate) enum Content<'a> {
-    /// A scalar: its text, escapes and folding resolved.
-    Scalar(Cow<'a, str>),
+    /// A scalar: its text, escapes and folding resolved, and whether it is plain.
+    Scalar(Cow<'a, str>, bool),
     /// The items of a sequence.
     Seq(Vec<Id>),
     /// The entries of a mapping.
@@ -87,7 +87,7 @@ impl<'a> Outline<'a> {
         let content = Content::Seq(Vec::new());
         self.nodes.push(Flat { span: span.clone(), parent, role, content, original });
         let content = match kind {
-            Kind::Scalar { text, .. } => Content::Scalar(text),
+            Kind::Scalar { text, plain } => Content::Scalar(text, plain),
             Kind::Seq(items) => Content::Seq(
                 (items.into_iter().enumerate())
                     .map(|(at, item)| {
@@ -112,6 +112,33 @@ impl<'a> Outline<'a> {
             node.content = content;
         }
         id
+    }
+
+    /// The root of the document.
+    pub(crate) fn root(&self) -> Id {
+        Id(0)
+    }
+
+    /// All nodes, parents before their children.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
+        (0..self.nodes.len()).map(Id)
+    }
+
+    /// The scalars that stand between two bytes or begin there, in the order of the text.
+    pub(crate) fn scalars(&self, span: Range<u32>) -> impl Iterator<Item = &Flat<'a>> {
+        let from = self.by_place.partition_point(|id| self.sort_key(*id).0 < span.start);
+        let rest = self.by_place.get(from..).unwrap_or_default();
+        rest.iter()
+            .filter_map(|id| self.node(*id))
+            .take_while(move |node| node.span.start < span.end)
+            .filter(|node| matches!(node.content, Content::Scalar(..)))
+    }
+
+    /// Where the last scalar before a byte ends.
+    pub(crate) fn scalar_end_before(&self, at: u32) -> Option<u32> {
+        let behind = self.by_place.partition_point(|id| self.sort_key(*id).0 < at);
+        let before = self.by_place.get(..behind)?.iter().rev().filter_map(|id| self.node(*id));
+        before.filter(|node| matches!(node.content, Content::Scalar(..))).map(|node| node.span.end).next()
     }
 
     /// A node by its number.
@@ -152,7 +179,7 @@ impl<'a> Outline<'a> {
     /// The text of a scalar, escapes and folding resolved.
     pub(crate) fn text(&self, id: Id) -> Option<&str> {
         match &self.node(id)?.content {
-            Content::Scalar(text) => Some(text),
+            Content::Scalar(text, _) => Some(text),
             Content::Seq(_) | Content::Map(_) => None,
         }
     }
@@ -161,7 +188,7 @@ impl<'a> Outline<'a> {
     pub(crate) fn items(&self, id: Id) -> Option<&[Id]> {
         match &self.node(id)?.content {
             Content::Seq(items) => Some(items),
-            Content::Scalar(_) | Content::Map(_) => None,
+            Content::Scalar(..) | Content::Map(_) => None,
         }
     }
 
@@ -169,7 +196,7 @@ impl<'a> Outline<'a> {
     pub(crate) fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
         match &self.node(id)?.content {
             Content::Map(entries) => Some(entries),
-            Content::Scalar(_) | Content::Seq(_) => None,
+            Content::Scalar(..) | Content::Seq(_) => None,
         }
     }
 

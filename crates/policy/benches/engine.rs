@@ -68,6 +68,14 @@ fn all_pairs(criterion: &mut Criterion) {
         group.bench_function("tables of all pairs", |bencher| {
             bencher.iter_with_large_drop(|| compiled.reach());
         });
+        group.bench_function("effects of all policies and rules", |bencher| {
+            bencher.iter_with_large_drop(|| compiled.effects());
+        });
+        let effects = compiled.effects();
+        let idle = effects.policies().iter().filter(|policy| policy.effect.is_idle()).count();
+        let rules = || effects.policies().iter().flat_map(|policy| &policy.rules);
+        let idle_rules = rules().filter(|rule| rule.effect.is_idle()).count();
+        println!("{idle} policies and {idle_rules} of {} rules change nothing", rules().count());
         let reach = compiled.reach();
         println!("{} cells, {} connected pairs of cells", reach.cells().len(), connected_pairs(&reach));
         group.bench_function("compile and go through all pairs", |bencher| {

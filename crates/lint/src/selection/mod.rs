@@ -65,12 +65,6 @@ impl Place<'_> {
     pub(crate) fn is_everything(&self) -> bool {
         !self.asks_pods() && !self.asks_namespaces() && self.derived.is_empty()
     }
-
-    /// All of its requirements.
-    pub(crate) fn requirements(&self) -> impl Iterator<Item = &Requirement> {
-        let selectors = self.namespace.iter().chain(&self.pod);
-        selectors.flat_map(|selector| &selector.requirements).chain(self.derived.iter().copied())
-    }
 }
 
 /// One peer of a rule.

@@ -94,6 +94,15 @@ impl Facts {
         self.singles.contains_key(&address) || self.pod_networks.contains(address)
     }
 
+    /// The addresses for which [`Facts::is_own`] holds.
+    pub(super) fn inside(&self) -> IpSet {
+        let mut addresses: Vec<IpAddr> = self.singles.keys().copied().collect();
+        addresses.sort_unstable();
+        let singles =
+            addresses.into_iter().map(|first| ringfence_model::address::IpRange { first, last: first });
+        IpSet::from_ranges(singles).union(&self.pod_networks)
+    }
+
     /// Every pod network that is known.
     pub(super) fn pod_networks(&self) -> &IpSet {
         &self.pod_networks
@@ -101,13 +110,7 @@ impl Facts {
 
     /// All addresses of the cluster's own: of pods, nodes and Services, and their networks.
     pub(super) fn own(&self) -> &IpSet {
-        self.own.get_or_init(|| {
-            let mut addresses: Vec<IpAddr> = self.singles.keys().copied().collect();
-            addresses.sort_unstable();
-            let singles =
-                addresses.into_iter().map(|first| ringfence_model::address::IpRange { first, last: first });
-            IpSet::from_ranges(singles).union(&self.pod_networks).union(&self.services)
-        })
+        self.own.get_or_init(|| self.inside().union(&self.services))
     }
 
     pub(super) fn node_of_address<'a>(&self, cluster: &'a Cluster, address: IpAddr) -> Option<&'a Node> {

@@ -7,6 +7,7 @@
 mod build;
 mod change;
 mod decide;
+mod effects;
 mod enforce;
 mod facts;
 mod groups;
@@ -36,6 +37,7 @@ use ringfence_model::{
 use rustc_hash::FxHashMap;
 
 pub use change::Change;
+pub use effects::{Effect, Effects, PolicyEffect, RuleEffect, Witness};
 pub use enforce::{
     Behaviour, Decision, Enforcement, Index, Listing, Moved, Peers, Run, SelectorId, Shared, Standing,
     Subjects, Survey, View,

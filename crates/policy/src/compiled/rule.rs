@@ -182,7 +182,7 @@ impl Part {
 pub(super) type Level = Vec<Vec<Arc<Rule>>>;
 
 /// Everything that applies to a subject in one direction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RuleSet {
     pub(super) admin: Vec<Level>,
     /// Cilium deny rules.

@@ -73,7 +73,8 @@ pub(super) fn regions(compiled: &Compiled, set: &RuleSet, family: Family, more: 
     starts.iter().copied().zip(ends).map(|(first, last)| IpRange { first, last }).collect()
 }
 
-fn after(address: IpAddr) -> Option<IpAddr> {
+/// The next address, if there is one.
+pub(super) fn after(address: IpAddr) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => v4.to_bits().checked_add(1).map(|next| IpAddr::V4(next.into())),
         IpAddr::V6(_) => bits(address).checked_add(1).map(|next| IpAddr::V6(next.into())),

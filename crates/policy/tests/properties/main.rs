@@ -5,6 +5,7 @@ mod agreement;
 mod audit;
 mod changes;
 mod common;
+mod effects;
 mod laws;
 mod reach;
 mod scope;

@@ -1,6 +1,7 @@
 //! The command line. In: arguments. Out: one value per command with everything the user asked for. One file per
 //! command; what several commands take is here.
 
+pub(crate) mod check;
 pub(crate) mod connections;
 pub(crate) mod dataplane;
 pub(crate) mod diff;
@@ -40,6 +41,8 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Find what is wrong with policies: what matches nothing, is cut off, open to too many, or has no effect
+    Check(check::CheckArgs),
     /// List who can connect to whom, and on which ports
     Connections(connections::ConnectionsArgs),
     /// Compare two states of a cluster: what a change opens and cuts

@@ -1,5 +1,6 @@
 //! The commands, one file each. In: their arguments. Out: reports on standard output and how it ended.
 
+mod check;
 mod completions;
 mod connections;
 mod dataplane;
@@ -23,6 +24,7 @@ use crate::{
 /// If it cannot go on: usage that makes no sense, no input at all, an output that cannot be written.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
+        Command::Check(args) => check::run(args, context),
         Command::Connections(args) => connections::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Explain(args) => explain::run(args, context),

@@ -1,6 +1,7 @@
 //! Reports: one directory per command, one file per format. In: answers of the analysis. Out: text.
 
 mod blocks;
+pub(crate) mod check;
 pub(crate) mod connections;
 mod csv;
 pub(crate) mod diff;

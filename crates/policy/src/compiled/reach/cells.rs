@@ -20,8 +20,8 @@ use crate::compiled::{
 };
 
 /// All cells.
-pub(super) struct Cells {
-    pub(super) cells: Vec<Cell>,
+pub(in crate::compiled) struct Cells {
+    pub(in crate::compiled) cells: Vec<Cell>,
     pub(super) cell_of_pod: Vec<Option<CellId>>,
     /// How many variants there are: see [`Key::variant`].
     pub(super) variants: u32,
@@ -30,7 +30,7 @@ pub(super) struct Cells {
     cells_of_shape: Vec<Vec<CellId>>,
     plain: usize,
     /// The host-network cells.
-    pub(super) hosts: Vec<CellId>,
+    pub(in crate::compiled) hosts: Vec<CellId>,
 }
 
 /// What makes two pods one cell.
@@ -157,7 +157,7 @@ impl Lenses {
 }
 
 impl Cells {
-    pub(super) fn new(compiled: &Compiled) -> Self {
+    pub(in crate::compiled) fn new(compiled: &Compiled) -> Self {
         let lenses = Lenses::new(compiled);
         let classes = classes(compiled);
         let default_families = compiled.cluster.families();
@@ -228,6 +228,11 @@ impl Cells {
         {
             list.push(id);
         }
+    }
+
+    /// The cells that have pods of a shape, other than host-network ones.
+    pub(in crate::compiled) fn of_shape(&self, shape: ShapeId) -> &[CellId] {
+        self.cells_of_shape.get(shape as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The cells that a matcher selects, ascending.

@@ -5,7 +5,7 @@
 //! its subjects let pass to (or from) every cell: a default and the cells that some rule names. A pair's permit joins
 //! the entry of the source's egress table with that of the destination's ingress table; equal joins are made once.
 
-mod cells;
+pub(super) mod cells;
 mod external;
 mod half;
 mod table;
@@ -37,8 +37,8 @@ pub struct Cell {
     /// Whether they are in their nodes' network.
     pub host_network: bool,
     representative: PodId,
-    variant: u32,
-    families: Vec<Family>,
+    pub(super) variant: u32,
+    pub(super) families: Vec<Family>,
     /// The nodes of its pods by number, ascending; nothing stands for a node that is not known.
     nodes: Vec<Option<u32>>,
 }

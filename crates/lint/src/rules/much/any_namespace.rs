@@ -1,0 +1,147 @@
+//! Ingress from every pod of every namespace.
+
+use ringfence_model::{
+    label::Selector, network_policy::NetworkPeer, origin::Origin, port::PortSpec, verdict::Direction,
+};
+use ringfence_policy::compiled::PodSet;
+
+use super::{everything::has_pods, sensitive_exposed};
+use crate::{
+    allow::{Allow, Body, Outside, allows},
+    context::Context,
+    finding::Findings,
+    naming,
+    rule::{Example, Rule, Severity},
+};
+
+pub(super) static RULE: Rule = Rule {
+    code: "RF405",
+    name: "any-namespace",
+    severity: Severity::Warning,
+    since: "0.1.0",
+    opt_in: false,
+    summary: "an ingress rule lets in pods of every namespace",
+    what: "Reports an ingress peer that is every pod of every namespace (`namespaceSelector: {}`, Cilium's entity `cluster`). \
+           Only worth knowing if the rule is for metrics alone, or if a `podSelector` beside the empty \
+           `namespaceSelector` narrows it to pods with a label. Silent where `sensitive-exposed` reports the rule.",
+    why: "Namespaces that do not exist yet are included, and so is everybody who may create one. A rule that is meant for \
+          connections from outside does not let them in this way: a `namespaceSelector` is about pods only.",
+    bad: Example::new(
+        "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: web
+  namespace: shop
+spec:
+  podSelector:
+    matchLabels: {app: web}
+  ingress:
+    - from:
+        - namespaceSelector: {}
+      ports:
+        - port: 8080
+",
+    ),
+    good: Example::new(
+        "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: web
+  namespace: shop
+spec:
+  podSelector:
+    matchLabels: {app: web}
+  ingress:
+    - from:
+        - namespaceSelector:
+            matchLabels:
+              kubernetes.io/metadata.name: ingress-nginx
+      ports:
+        - port: 8080
+",
+    ),
+    check,
+};
+
+/// Names of ports that metrics are read from.
+const METRICS: [&str; 5] = ["metrics", "http-metrics", "https-metrics", "prometheus", "monitoring"];
+
+fn check(context: &Context<'_>, findings: &mut Findings) {
+    let exposed: Vec<Origin> = sensitive_exposed::rules(context);
+    for allow in allows(context.cluster) {
+        if allow.direction != Direction::Ingress || matches!(allow.body, Body::Tier(..)) {
+            continue;
+        }
+        let breadth = allow.breadth(context);
+        if breadth.outside != Outside::Part {
+            continue;
+        }
+        let labelled = if breadth.pods { None } else { any_with_label(&allow) };
+        let at = match labelled {
+            Some(at) => at,
+            None if breadth.pods => breadth.at,
+            None => continue,
+        };
+        if exposed.contains(&at) {
+            continue;
+        }
+        let subject = allow.subject(context);
+        if subject.is_empty() && has_pods(context, allow.meta.namespace.as_deref()) {
+            continue;
+        }
+        report(context, &allow, &subject, at, labelled.is_some(), findings);
+    }
+}
+
+fn report(
+    context: &Context<'_>,
+    allow: &Allow<'_>,
+    subject: &PodSet,
+    at: Origin,
+    labelled: bool,
+    findings: &mut Findings,
+) {
+    let who = if subject.is_empty() {
+        format!("the pods of `{}`", allow.meta.full_name())
+    } else {
+        naming::listed_pods(context.cluster, subject.iter())
+    };
+    if labelled {
+        let message = format!("pods of any namespace may connect to {who} if they wear the label");
+        findings
+            .report(at, message)
+            .severity(Severity::Info)
+            .label("an empty `namespaceSelector`: whoever creates a pod chooses its labels")
+            .help("name the namespace: `kubernetes.io/metadata.name`");
+        return;
+    }
+    let finding = findings.report(at, format!("every pod of every namespace may connect to {who}"));
+    finding.label("every namespace, those that do not exist yet too");
+    finding.help(
+        "name the namespaces (`kubernetes.io/metadata.name`) or the pods; addresses outside the cluster need an `ipBlock`",
+    );
+    if is_metrics(allow) || matches!(allow.body, Body::Cilium(..)) {
+        finding.severity(Severity::Info);
+    }
+}
+
+/// A peer that is pods with a label in any namespace.
+fn any_with_label(allow: &Allow<'_>) -> Option<Origin> {
+    let Body::Network(_, rule) = allow.body else { return None };
+    rule.peers.iter().find_map(|peer| match peer {
+        NetworkPeer::Pods { namespace: Some(namespace), pod: Some(pod), origin }
+            if Selector::is_empty(namespace) && !pod.is_empty() =>
+        {
+            Some(*origin)
+        }
+        _ => None,
+    })
+}
+
+fn is_metrics(allow: &Allow<'_>) -> bool {
+    let ports = allow.ports();
+    let metrics = |spec: &PortSpec| matches!(spec, PortSpec::Named(name) if METRICS.contains(&&**name) || name.contains("metrics"));
+    !ports.is_empty() && ports.iter().all(|port| metrics(&port.ports))
+}
