@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringfence_model::{
     Text,
     cilium::derived,
-    label::{Requirement, Selector},
+    label::{Operator, Requirement, Selector},
     network_policy::PolicyKind,
     workload::{NAMESPACE_NAME_LABEL, Namespace, WorkloadId},
 };
@@ -93,7 +93,7 @@ pub(crate) enum NamespaceReason<'a> {
 
 /// Explains every place that selects nothing.
 pub(super) fn explain<'a>(context: &Context<'a>, selections: &mut Selections<'a>) {
-    let causes: Vec<(Option<Cause<'a>>, Vec<Vec<Option<Cause<'a>>>>)> = {
+    let causes: Vec<Causes<'a>> = {
         let reasons = Reasons::new(context, selections);
         selections.parts.iter().map(|part| reasons.of_part(part)).collect()
     };
@@ -108,6 +108,9 @@ pub(super) fn explain<'a>(context: &Context<'a>, selections: &mut Selections<'a>
         }
     }
 }
+
+/// Of a subject, and of the peers of each rule.
+type Causes<'a> = (Option<Cause<'a>>, Vec<Vec<Option<Cause<'a>>>>);
 
 /// A label that policies or Services ask for: namespace, key, value.
 type Wanted<'a> = (&'a Text, &'a str, &'a str);
@@ -148,7 +151,7 @@ impl<'c, 'a> Reasons<'c, 'a> {
         }
     }
 
-    fn of_part(&self, part: &Part<'a>) -> (Option<Cause<'a>>, Vec<Vec<Option<Cause<'a>>>>) {
+    fn of_part(&self, part: &Part<'a>) -> Causes<'a> {
         let subject = part.subject.pods.is_empty().then(|| self.subject(part));
         let misplaced = matches!(subject, Some(Cause::Misplaced(_)));
         let peers = |rule: &RuleView<'a>| {
@@ -232,8 +235,9 @@ impl<'c, 'a> Reasons<'c, 'a> {
                 Cause::Nobody(Some(near.clone()))
             };
         }
-        let shown = || sets.iter().map(|set| &*set.workload.namespace).collect::<BTreeSet<&str>>();
-        if shown().into_iter().any(|namespace| self.is_operated(namespace, pod)) {
+        let shown: BTreeSet<&str> = sets.iter().map(|set| &*set.workload.namespace).collect();
+        // Where the namespaces are not named, there may be more of them than the input shows.
+        if !is_named(place, &shown) || shown.iter().any(|namespace| self.is_operated(namespace, pod)) {
             return Cause::Unknown;
         }
         Cause::Nobody(near)
@@ -244,7 +248,7 @@ impl<'c, 'a> Reasons<'c, 'a> {
     fn is_the_workloads(&self, place: &Place<'a>, near: &Near<'a>) -> bool {
         let [set] = near.sets.as_slice() else { return false };
         let requirement = &near.requirement;
-        let named = requirement.values.iter().any(|value| *value == set.workload.name);
+        let named = requirement.values.contains(&set.workload.name);
         let asked = requirement.values.iter().any(|value| {
             place.home.is_some_and(|home| {
                 let wanted = (home, &*requirement.key, &**value);
@@ -459,7 +463,7 @@ fn is_resolver(spaces: &Place<'_>, pods: &Place<'_>) -> bool {
 
 /// Whether a selector of pods asks for a label that only namespaces have, or that Cilium derives.
 fn asks_what_pods_never_have(pod: &Selector) -> bool {
-    pod.requirements.iter().any(|one| is_never_on_pods(one))
+    pod.requirements.iter().any(is_never_on_pods)
 }
 
 /// Whether a requirement on pods asks for a label that the API server sets on namespaces, or that Cilium derives for pods.
@@ -467,6 +471,16 @@ pub(crate) fn is_never_on_pods(requirement: &Requirement) -> bool {
     let derived = [derived::NAMESPACE, derived::SERVICE_ACCOUNT, derived::CLUSTER, NAMESPACE_NAME_LABEL];
     !requirement.holds(None)
         && (derived.contains(&&*requirement.key) || requirement.key.starts_with(derived::NAMESPACE_LABELS))
+}
+
+/// Whether all namespaces that a place is about are called by their names, and are shown.
+fn is_named(place: &Place<'_>, shown: &BTreeSet<&str>) -> bool {
+    place.home.is_some()
+        || place.namespace.iter().flat_map(|one| &one.requirements).any(|one| {
+            *one.key == *NAMESPACE_NAME_LABEL
+                && one.operator == Operator::In
+                && one.values.iter().all(|value| shown.contains(&**value))
+        })
 }
 
 /// Namespaces that every cluster has.

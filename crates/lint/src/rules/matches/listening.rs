@@ -7,8 +7,10 @@ use ringfence_model::{
     Text,
     cluster::Cluster,
     details::ProbeAction,
+    origin::Origin,
     port::{PortMatch, PortSpec, Protocol},
     service::{Service, ServicePort, TargetPort},
+    verdict::Direction,
     workload::Pod,
 };
 use ringfence_policy::compiled::PodSet;
@@ -147,9 +149,29 @@ impl Aimed<'_, '_> {
     /// Whether labels choose the pods, not a namespace as a whole.
     pub(super) fn is_chosen_by_labels(&self) -> bool {
         match self.rule.direction {
-            ringfence_model::verdict::Direction::Ingress => self.part.subject.asks_pods(),
-            ringfence_model::verdict::Direction::Egress => self.rule.places().all(|place| place.asks_pods()),
+            Direction::Ingress => self.part.subject.asks_pods(),
+            Direction::Egress => self.rule.places().all(|place| place.asks_pods()),
         }
+    }
+
+    /// Where the port is written: its value, else the whole entry.
+    pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
+        let path = [&["port".into()][..], &["portNumber".into(), "port".into()], &["namedPort".into()]];
+        let value = path.into_iter().find_map(|path| context.places.value(self.port.origin, path));
+        value.unwrap_or(self.port.origin)
+    }
+
+    /// Whether another entry of the rule leads to a port that a pod listens on: this one may be there for other settings.
+    pub(super) fn is_beside_a_good_one(&self, listening: &Listening<'_>, pods: &[&Pod]) -> bool {
+        self.rule.ports.iter().any(|entry| match &entry.ports {
+            PortSpec::All => true,
+            PortSpec::Range(first, last) => {
+                pods.iter().any(|pod| listening.listens(pod, entry.protocol, *first, *last))
+            }
+            PortSpec::Named(name) => pods.iter().flat_map(|pod| &pod.ports).any(|port| {
+                port.name.as_ref() == Some(name) && entry.protocol.is_none_or(|one| one == port.protocol)
+            }),
+        })
     }
 
     /// Whether another entry of the rule lets a port through.

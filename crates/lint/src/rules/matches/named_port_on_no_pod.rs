@@ -24,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "a rule names a port by a name that no destination pod declares",
     what: "Reports a named port that no pod at the destination declares with the rule's protocol. Names are resolved by each \
            destination pod: the subject for ingress, the peers for egress. It is a warning if the peers of an egress rule are \
-           whole namespaces. Silent if the rule leads to no known pod, or to addresses.",
+           whole namespaces, and if another port of the rule is one that pods have. Silent if the rule leads to no known pod, or to addresses.",
     why: "An unknown name is no port: the entry lets nothing through. Names of Service ports do not count, only those of \
           container ports.",
     bad: Example::new(
@@ -88,9 +88,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         if declared().any(|port| port.name.as_ref() == Some(name) && named(port.protocol)) {
             continue;
         }
-        let protocol = aimed.port.protocol.map_or("", |protocol| protocol.as_str());
+        let protocol = aimed.port.protocol.map_or(String::new(), |protocol| format!("{protocol} "));
         let finding = findings.report(
-            aimed.port.origin,
+            aimed.origin(context),
             format!(
                 "port `{name}` in the {} rules of `{}` is no port of any pod",
                 words::direction(aimed.rule.direction),
@@ -101,7 +101,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             Direction::Ingress => "no selected pod",
             Direction::Egress => "no pod of the peers",
         };
-        finding.label(format!("{who} declares a {protocol} port `{name}`").replace("a  port", "a port"));
+        finding.label(format!("{who} declares a {protocol}port `{name}`"));
         let names: BTreeSet<&str> =
             declared().filter(|port| named(port.protocol)).filter_map(|port| port.name.as_deref()).collect();
         let service = pods.iter().find_map(|pod| {
@@ -133,7 +133,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         } else {
             finding.help(format!("did you mean {}?", words::either(alike.iter().map(String::as_str))));
         }
-        if !aimed.is_chosen_by_labels() {
+        if !aimed.is_chosen_by_labels() || aimed.is_beside_a_good_one(&listening, &pods) {
             finding.severity(Severity::Warning);
         }
     }

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
     what: "Reports a namespace selector that selects no namespace: `name: kube-system`, which nothing sets (the API server sets \
            `kubernetes.io/metadata.name`), a mistyped name, key or value, a label of pods, values that no namespace has. It is \
            an error if the namespace that is meant is given and does not have the label; a warning if its object is not in the \
-           input, so that somebody may have labelled it by hand. Silent if nothing is known about the namespaces that may be \
+           input, so that somebody may have labelled it by hand; only worth knowing if nothing tells which namespace is meant. Silent if nothing is known about the namespaces that may be \
            meant, and if another peer of the rule finds them.",
     why: "The peer is nobody: the connection is cut, most often the one to the cluster's DNS or from its monitoring.",
     bad: Example::new(
@@ -156,16 +156,19 @@ fn report(place: &Place<'_>, what: &str, reason: &NamespaceReason<'_>, findings:
         NamespaceReason::Nobody(requirement) => {
             let finding = findings.report(at(requirement), message);
             finding
-                .label(format!("no namespace of the input has {}", words::requirement(requirement)))
-                .severity(Severity::Warning);
+                .label(format!("no namespace of the input has {}", words::requirement(requirement)));
             match requirement.values.as_slice() {
-                [value] if crate::selection::is_system(value) => finding.help(format!(
-                    "the API server labels every namespace with its name: write `{NAMESPACE_NAME_LABEL}: {value}`"
-                )),
-                _ => finding.help(format!(
-                    "label the namespaces that are meant with {}, or select them by `{NAMESPACE_NAME_LABEL}`",
-                    words::requirement(requirement)
-                )),
+                [value] if crate::selection::is_system(value) => finding
+                    .help(format!(
+                        "the API server labels every namespace with its name: write `{NAMESPACE_NAME_LABEL}: {value}`"
+                    ))
+                    .severity(Severity::Warning),
+                _ => finding
+                    .help(format!(
+                        "label the namespaces that are meant with {}, or select them by `{NAMESPACE_NAME_LABEL}`",
+                        words::requirement(requirement)
+                    ))
+                    .severity(Severity::Info),
             };
         }
         NamespaceReason::NotTogether => {

@@ -53,7 +53,6 @@ pub(super) fn describe<'a>(
         return;
     };
     let who = words::workloads(&near.sets, place.home);
-    let wanted = words::requirement(&near.requirement);
     let have = if near.sets.len() > 1 { "have" } else { "has" };
     finding.label(format!("no pod {at} has {}", selected(place, near)));
     let help = match (near.kind, near.instead) {
@@ -66,13 +65,16 @@ pub(super) fn describe<'a>(
         (NearKind::AlikeValue, Some((key, value))) => {
             format!("nearest: {who} {have} {}", words::label(key, value))
         }
-        (_, Some((key, value))) => {
-            format!("{who} {have} the rest of it, but {} where {wanted} is asked for", words::label(key, value))
+        (_, Some(_)) => {
+            let sets = context.selections().labels.asked(context, place);
+            let rest = sets.iter().filter(|set| has_the_rest(set, place, &near.requirement)).copied();
+            existing(&rest.collect::<Vec<_>>(), &near.requirement, "with the rest of it")
         }
         (_, None) => format!("{who} {have} the rest of it, but no label `{}`", near.requirement.key),
     };
     finding.help(help);
-    for set in &near.sets {
+    let nearest = if near.kind == NearKind::OneMissing && near.instead.is_some() { Default::default() } else { near.sets.as_slice() };
+    for set in nearest {
         let instead = near.instead.map_or_else(
             || format!("has no label `{}`", near.requirement.key),
             |(key, value)| format!("has {}", words::label(key, value)),
@@ -86,6 +88,12 @@ fn selected(place: &Place<'_>, near: &Near<'_>) -> String {
     let all = place.pod.as_ref().map_or(0, |pod| pod.requirements.len());
     let wanted = words::requirement(&near.requirement);
     if all > 1 && !near.is_slip() { format!("{wanted} beside the rest of the selector") } else { wanted }
+}
+
+/// Whether a label set meets all of a selector but one requirement.
+fn has_the_rest(set: &LabelSet<'_>, place: &Place<'_>, but: &Requirement) -> bool {
+    let holds = |one: &Requirement| one.holds(set.labels.get(&one.key).map(|value| &**value));
+    place.pod.iter().flat_map(|pod| &pod.requirements).all(|one| one == but || holds(one))
 }
 
 /// Which values the key has, or which keys there are.
@@ -103,6 +111,18 @@ fn existing(sets: &[LabelSet<'_>], requirement: &Requirement, at: &str) -> Strin
     } else {
         format!("no pod {at} has a label `{key}`; they have {}", words::names(keys))
     }
+}
+
+/// Whether a place asks for a key with a domain of its own that no pod in question has: most likely an operator puts it on
+/// pods that it makes at run time.
+pub(super) fn is_an_operators<'a>(context: &Context<'a>, place: &Place<'a>) -> bool {
+    let sets = context.selections().labels.asked(context, place);
+    let known = |key: &str| sets.iter().any(|set| set.labels.get(key).is_some());
+    place.pod.iter().flat_map(|pod| &pod.requirements).any(|one| {
+        let domain = one.key.split_once('/').map(|(domain, _)| domain);
+        domain.is_some_and(|domain| !domain.ends_with("kubernetes.io") && !domain.ends_with("k8s.io"))
+            && !known(&one.key)
+    })
 }
 
 /// Whether a peer is a label that clients put on to be let in (`redis-client: "true"`): nobody may have done so yet.

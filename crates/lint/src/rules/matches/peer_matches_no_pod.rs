@@ -18,7 +18,8 @@ pub(super) static RULE: Rule = Rule {
     what: "Reports a peer that no pod meets, and says which pods miss it by one label. It is an error if one workload misses \
            it by a slip of the finger; only worth knowing if other peers of the rule are pods, or if the label is one that \
            clients put on to be let in (`redis-client: \"true\"`). Silent if the input shows no pods of the namespaces that \
-           are asked for, or a custom resource by the same name.",
+           are asked for, if the namespaces are not called by name (there may be more than the input shows), and for a custom \
+           resource by the same name.",
     why: "The connection that the rule is written for stays shut, or in a deny rule, stays open.",
     bad: Example::new(
         "
@@ -98,7 +99,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     .is_some_and(|near| near.sets.len() == 1 && near.kind == NearKind::ValueSlip);
                 if certain {
                     finding.severity(Severity::Error);
-                } else if slip.is_none() && (alive || nobody::is_opt_in(context, place)) {
+                } else if slip.is_none() && (alive || nobody::is_opt_in(context, place) || nobody::is_an_operators(context, place))
+                {
                     finding.severity(Severity::Info);
                 }
             }

@@ -79,11 +79,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 .report(
                     second.origin,
                     format!(
-                        "the {} rules of `{}` are alternatives: one opens all ports, the other lets everyone in",
+                        "the {} rules of `{}` are alternatives: one has no ports, the other has no peers",
                         words::direction(direction),
                         part.subject.meta.full_name()
-                    )
-                    .replace("lets everyone in", if direction == Direction::Ingress { "lets everyone in" } else { "leads anywhere" }),
+                    ),
                 )
                 .label(format!("opens these ports {side}"))
                 .help(format!("to open these ports for the peers above only, remove the hyphen before `ports` so that it belongs to the rule with `{field}`"))

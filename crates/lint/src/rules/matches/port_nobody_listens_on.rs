@@ -27,7 +27,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "a rule lists a port that none of the destination pods declares",
     what: "Reports a port of a rule if all pods at the destination declare ports, and nothing says that one of them listens on \
            this one: no declared port, no probe, no Service, no argument, no variable. To declare ports is optional, so it is \
-           never an error. Silent for pods that declare no ports, for peers and subjects that are not chosen by labels, for ports \
+           never an error, and only worth knowing if another port of the rule is one that they listen on. Silent for pods that declare no ports, for peers and subjects that are not chosen by labels, for ports \
            of sidecars that are injected later, and for ports that another rule of the linter explains.",
     why: "The rule most likely has the wrong number, and the connection that it is written for stays shut.",
     bad: Example::new(
@@ -116,7 +116,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             })
             .collect();
         let finding = findings.report(
-            aimed.port.origin,
+            aimed.origin(context),
             format!(
                 "no pod listens on {protocol} port {range}, which the {} rules of `{}` open",
                 words::direction(aimed.rule.direction),
@@ -135,6 +135,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             Some(other) => finding.help(format!("it is a {} port: set `protocol: {}`", other.protocol, other.protocol)),
             None => finding.help("correct the port, or declare it in the pods so that others know it"),
         };
+        if aimed.is_beside_a_good_one(&listening, &pods) {
+            finding.severity(Severity::Info);
+        }
         if let Some(pod) = pods.first() {
             finding.related(pod.origin, "one of these pods");
         }

@@ -113,7 +113,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let target = found.target;
         let finding = findings.report(
-            aimed.port.origin,
+            aimed.origin(context),
             format!(
                 "port {wanted} in the {} rules of `{}` is the port of a Service, not of its pods",
                 words::direction(aimed.rule.direction),

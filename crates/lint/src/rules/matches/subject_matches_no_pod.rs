@@ -16,7 +16,8 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "the policy selects no pod, so it protects none",
     what: "Reports a policy whose subject no pod meets, and says which pods miss it by one label. It is an error if the label \
-           is one slip of the finger away from that of a workload that no other policy selects. Silent if the input shows no pods \
+           is one slip of the finger away from that of a workload that no other policy selects, and only worth knowing if no \
+           pod has the key and it belongs to a domain (an operator most likely makes such pods). Silent if the input shows no pods \
            of the namespace, if a custom resource by the same name is there (its operator makes the pods), and if all that the \
            labels choose are host-network pods.",
     why: "A policy without pods does nothing, and nobody says so: the pods that it is meant for stay open.",
@@ -81,6 +82,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             format!("`{}` selects no pod", place.meta.full_name()),
         );
         nobody::describe(context, place, near, finding);
+        if near.is_none() && nobody::is_an_operators(context, place) {
+            finding.severity(Severity::Info);
+        }
         if let Some(near) = near.filter(|near| near.is_slip()) {
             let free = free.get_or_insert_with(|| unselected(context, &selections.parts));
             if let [only] = near.sets.as_slice()
