@@ -1,14 +1,16 @@
 //! Labels that only namespaces have, or that only Cilium knows, where pods' own labels are asked for.
 
+use ringfence_manifest::edit::rename_key;
 use ringfence_model::{
     cilium::derived,
     label::Requirement,
     network_policy::PolicyKind,
     profile::Profile,
+    tier::Action,
     workload::NAMESPACE_NAME_LABEL,
 };
 
-use super::words;
+use super::{repair, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -68,14 +70,16 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for part in &context.selections().parts {
-        for place in part.places().filter(|place| place.pods.is_empty()) {
+        let peers = part.rules.iter().flat_map(|rule| rule.places().map(|place| (place, Some(rule.action))));
+        let places = std::iter::once((&part.subject, None)).chain(peers);
+        for (place, action) in places.filter(|(place, _)| place.pods.is_empty()) {
             let cilium = matches!(
                 place.meta.kind,
                 PolicyKind::CiliumNetworkPolicy | PolicyKind::CiliumClusterwideNetworkPolicy
             );
             for requirement in place.pod.iter().flat_map(|pod| &pod.requirements) {
                 if is_never_on_pods(requirement) {
-                    of_namespaces(context, place, requirement, cilium, findings);
+                    of_namespaces(context, place, requirement, cilium, action, findings);
                 }
             }
             for requirement in &place.derived {
@@ -98,6 +102,7 @@ fn of_namespaces(
     place: &Place<'_>,
     requirement: &Requirement,
     cilium: bool,
+    action: Option<Action>,
     findings: &mut Findings,
 ) {
     let values = requirement.values.iter().map(|value| &**value).collect::<Vec<_>>().join(", ");
@@ -108,6 +113,11 @@ fn of_namespaces(
             finding.help(format!("write `k8s:{}: {values}`", derived::NAMESPACE));
         } else {
             finding.help(format!("ask for it in a `namespaceSelector`: `matchLabels: {{{NAMESPACE_NAME_LABEL}: {values}}}`"));
+            let alone = place.namespace.is_none() && place.pod.as_ref().is_some_and(|pod| pod.requirements.len() == 1);
+            let key = context.places.key(place.origin, &["podSelector".into()]).filter(|_| alone);
+            if let (Some(key), Some(claim)) = (key, action.and_then(repair::more_peers)) {
+                finding.fix("select namespaces", rename_key(&context.places, key, "namespaceSelector"), claim);
+            }
         }
         return;
     }

@@ -11,6 +11,7 @@ mod peers_and_ports_torn_apart;
 mod peers_or_instead_of_and;
 mod policy_in_wrong_namespace;
 mod port_nobody_listens_on;
+mod repair;
 mod right_label_in_other_namespace;
 mod selector_on_changing_label;
 mod selector_that_cannot_match;

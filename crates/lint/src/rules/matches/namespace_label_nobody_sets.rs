@@ -1,11 +1,12 @@
 //! A namespace selector on a label that no namespace has.
 
+use ringfence_manifest::edit::Edit;
 use ringfence_model::{label::Requirement, workload::NAMESPACE_NAME_LABEL};
 
-use super::words;
+use super::{repair, words};
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Finding, Findings},
     rule::{Example, Rule, Severity},
     selection::{Cause, NamespaceReason, Place, RuleView},
 };
@@ -77,7 +78,7 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for part in &context.selections().parts {
         if let Some(Cause::Namespace(reason)) = &part.subject.cause {
-            report(&part.subject, "the subject", reason, findings);
+            report(context, &part.subject, "the subject", None, reason, findings);
         }
         for rule in &part.rules {
             for place in rule.places() {
@@ -85,7 +86,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     && !is_found_otherwise(rule, reason)
                 {
                     let what = format!("a peer of the {} rules", words::direction(rule.direction));
-                    report(place, &what, reason, findings);
+                    report(context, place, &what, repair::more_peers(rule.action), reason, findings);
                 }
             }
         }
@@ -102,7 +103,19 @@ fn is_found_otherwise(rule: &RuleView<'_>, reason: &NamespaceReason<'_>) -> bool
     })
 }
 
-fn report(place: &Place<'_>, what: &str, reason: &NamespaceReason<'_>, findings: &mut Findings) {
+fn report(
+    context: &Context<'_>,
+    place: &Place<'_>,
+    what: &str,
+    claim: Option<Claim>,
+    reason: &NamespaceReason<'_>,
+    findings: &mut Findings,
+) {
+    let repaired = |finding: &mut Finding, edits: Option<Vec<Edit>>| {
+        if let Some(claim) = &claim {
+            finding.fix("correct the selector", edits, claim.clone());
+        }
+    };
     let at = |requirement: &Requirement| {
         if requirement.origin.is_some() { requirement.origin } else { place.origin }
     };
@@ -124,6 +137,12 @@ fn report(place: &Place<'_>, what: &str, reason: &NamespaceReason<'_>, findings:
             if !certain {
                 finding.severity(Severity::Warning);
             }
+            let edits = place.namespace.as_ref().and_then(|selector| {
+                repair::replace_key(context, place, selector, requirement, NAMESPACE_NAME_LABEL)
+            });
+            if requirement.values.len() == 1 {
+                repaired(finding, edits);
+            }
         }
         NamespaceReason::Slip { requirement, namespace, instead: (key, value) } => {
             let finding = findings.report(at(requirement), message);
@@ -131,6 +150,14 @@ fn report(place: &Place<'_>, what: &str, reason: &NamespaceReason<'_>, findings:
                 .label(format!("no namespace has {}", words::requirement(requirement)))
                 .help(format!("namespace `{}` has {}", namespace.name, words::label(key, value)))
                 .related(namespace.origin, labels(namespace));
+            let edits = place.namespace.as_ref().and_then(|selector| {
+                if requirement.key == **key {
+                    repair::replace_value(context, place, selector, requirement, value)
+                } else {
+                    repair::replace_key(context, place, selector, requirement, key)
+                }
+            });
+            repaired(finding, edits);
         }
         NamespaceReason::PodLabel(requirement, set) => {
             let finding = findings.report(at(requirement), message);

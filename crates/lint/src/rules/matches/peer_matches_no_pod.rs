@@ -1,6 +1,6 @@
 //! A peer that is no pod.
 
-use super::{nobody, words};
+use super::{nobody, repair, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -99,6 +99,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     .is_some_and(|near| near.sets.len() == 1 && near.kind == NearKind::ValueSlip);
                 if certain {
                     finding.severity(Severity::Error);
+                    if let (Some(near), Some(claim)) = (near, repair::more_peers(rule.action)) {
+                        finding.fix("correct the selector", repair::slip(context, place, near), claim);
+                    }
                 } else if slip.is_none() && (alive || nobody::is_opt_in(context, place) || nobody::is_an_operators(context, place))
                 {
                     finding.severity(Severity::Info);

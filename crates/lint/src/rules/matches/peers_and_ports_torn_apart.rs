@@ -1,11 +1,12 @@
 //! Peers and ports as two rules: another hyphen too many.
 
+use ringfence_manifest::edit::join_items;
 use ringfence_model::{tier::Action, verdict::Direction};
 
 use super::words;
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -86,7 +87,12 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 )
                 .label(format!("opens these ports {side}"))
                 .help(format!("to open these ports for the peers above only, remove the hyphen before `ports` so that it belongs to the rule with `{field}`"))
-                .related(first.origin, "opens every port for these peers");
+                .related(first.origin, "opens every port for these peers")
+                .fix(
+                    "make one rule of the two",
+                    join_items(&context.places, first.origin, second.origin),
+                    Claim::Cuts(Vec::new()),
+                );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Two peers where one was meant: a hyphen too many.
 
-use ringfence_model::verdict::Direction;
+use ringfence_manifest::edit::join_items;
+use ringfence_model::{network_policy::PolicyKind, verdict::Direction};
 
-use super::words;
+use super::{repair, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -150,6 +151,11 @@ fn report(context: &Context<'_>, rule: &RuleView<'_>, findings: &mut Findings) {
         ));
         if !pair.alone_empty {
             finding.severity(Severity::Warning);
+        }
+        if let Some(claim) = repair::fewer_peers(rule.action)
+            && spaces.meta.kind == PolicyKind::NetworkPolicy
+        {
+            finding.fix("join the two peers", join_items(&context.places, first.origin, second.origin), claim);
         }
     }
 }

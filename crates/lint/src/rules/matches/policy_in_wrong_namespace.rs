@@ -1,8 +1,9 @@
 //! A policy whose pods are in another namespace.
 
-use ringfence_model::{Text, network_policy::PolicyKind};
+use ringfence_manifest::edit::{Value, append_entry, replace_scalar};
+use ringfence_model::{Text, network_policy::PolicyKind, workload::PodId};
 
-use super::words;
+use super::{repair, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -107,5 +108,22 @@ fn report(context: &Context<'_>, part: &Part<'_>, found: &Misplaced<'_>, home: &
     });
     if !found.certain {
         finding.severity(Severity::Warning);
+        return;
+    }
+    // The pods that it would select.
+    let pod = context.cluster.pods.iter().position(|pod| {
+        found.namespaces.first().is_some_and(|name| **name == pod.namespace)
+            && part.subject.pod.as_ref().is_some_and(|selector| selector.matches(&pod.labels))
+    });
+    if let (Some(pod), [only]) = (pod.and_then(|at| u32::try_from(at).ok()), found.namespaces.as_slice()) {
+        let name = Value::from(&***only);
+        let edits = match context.places.root_value(meta.origin, &path) {
+            Some(old) => replace_scalar(&context.places, old, &name),
+            None => context
+                .places
+                .root_value(meta.origin, &["metadata".into()])
+                .and_then(|metadata| append_entry(&context.places, metadata, "namespace", &name)),
+        };
+        finding.fix("move the policy", edits, repair::one_more_policy(context, PodId(pod)));
     }
 }

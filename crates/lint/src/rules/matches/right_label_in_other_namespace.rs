@@ -1,13 +1,14 @@
 //! A peer or a subject whose labels exist, in another namespace.
 
-use ringfence_model::{Text, verdict::Direction, workload::NAMESPACE_NAME_LABEL};
+use ringfence_manifest::edit::{Value, append_entry};
+use ringfence_model::{Text, network_policy::PolicyKind, workload::NAMESPACE_NAME_LABEL};
 
-use super::words;
+use super::{repair, words};
 use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
-    selection::{Cause, Place},
+    selection::{Cause, Place, RuleView},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -85,25 +86,31 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for part in &context.selections().parts {
         if let Some(Cause::Elsewhere(namespaces)) = &part.subject.cause {
-            report(&part.subject, None, namespaces, findings);
+            report(context, &part.subject, None, namespaces, findings);
         }
         for rule in &part.rules {
             for place in rule.places() {
                 if let Some(Cause::Elsewhere(namespaces)) = &place.cause {
-                    report(place, Some(rule.direction), namespaces, findings);
+                    report(context, place, Some(rule), namespaces, findings);
                 }
             }
         }
     }
 }
 
-fn report(place: &Place<'_>, peer: Option<Direction>, namespaces: &[&Text], findings: &mut Findings) {
+fn report(
+    context: &Context<'_>,
+    place: &Place<'_>,
+    peer: Option<&RuleView<'_>>,
+    namespaces: &[&Text],
+    findings: &mut Findings,
+) {
     let Some(pod) = &place.pod else { return };
     let asked = words::selector(pod);
     let policy = place.meta.full_name();
     let message = match peer {
-        Some(direction) => {
-            format!("a peer of the {} rules of `{policy}` looks in the wrong namespace", words::direction(direction))
+        Some(rule) => {
+            format!("a peer of the {} rules of `{policy}` looks in the wrong namespace", words::direction(rule.direction))
         }
         None => format!("`{policy}` selects no pod where it looks"),
     };
@@ -130,6 +137,15 @@ fn report(place: &Place<'_>, peer: Option<Direction>, namespaces: &[&Text], find
         finding.help(format!(
             "add to the same peer, without a hyphen:\nnamespaceSelector:\n  matchLabels:\n    {NAMESPACE_NAME_LABEL}: {name}"
         ));
+    }
+    if let ([only], Some(rule), None) = (namespaces, peer, &place.namespace)
+        && place.meta.kind == PolicyKind::NetworkPolicy
+        && let Some(claim) = repair::more_peers(rule.action)
+    {
+        let name = Value::Map(vec![(NAMESPACE_NAME_LABEL.to_owned(), Value::from(&***only))]);
+        let selector = Value::Map(vec![("matchLabels".to_owned(), name)]);
+        let edits = append_entry(&context.places, place.origin, "namespaceSelector", &selector);
+        finding.fix("add the namespace", edits, claim);
     }
     if namespaces.len() > 1 || peer.is_none() {
         finding.severity(Severity::Warning);

@@ -1,6 +1,6 @@
 //! A policy whose subject is no pod.
 
-use super::{nobody, words};
+use super::{nobody, repair, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -91,6 +91,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 && free.contains(&only.id)
             {
                 finding.severity(Severity::Error);
+                if let Some(pod) = only.workload.pods.first() {
+                    let claim = repair::one_more_policy(context, *pod);
+                    finding.fix("correct the selector", repair::slip(context, place, near), claim);
+                }
                 finding.label(format!(
                     "no pod {} has {}, and nothing else selects {}",
                     words::namespaces(place),
