@@ -196,7 +196,12 @@ impl<'a> AnyRule<'a> {
                     _ => None,
                 });
                 nets.flat_map(|(nets, peer)| {
-                    nets.iter().map(move |cidr| Block { cidr: *cidr, except: &[], peer, kind: Written::Networks })
+                    nets.iter().map(move |cidr| Block {
+                        cidr: *cidr,
+                        except: &[],
+                        peer,
+                        kind: Written::Networks,
+                    })
                 })
                 .collect()
             }

@@ -79,7 +79,6 @@ impl Facts {
             prometheus: prometheus::scrapers(context),
             sensitive: sensitive::find(context.cluster, context.settings),
             ingress_classes: controllers::classes(context),
-            sensitive: sensitive::find(context.cluster, context.settings),
         }
     }
 

@@ -87,11 +87,16 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
     for rule in accepting.filter(|rule| rule.has_port(Protocol::Tcp, PORT)) {
         for (at, held) in holding(context, &rule, &addresses) {
-            let reached: Vec<&IpAddr> = held.iter().filter(|address| reachable(context, &rule, **address)).collect();
+            let reached: Vec<&IpAddr> =
+                held.iter().filter(|address| reachable(context, &rule, **address)).collect();
             let Some(first) = reached.first() else { continue };
             let list: Vec<String> = reached.iter().map(|address| format!("`{address}`")).collect();
             let net = ringfence_model::IpNet::from(**first);
-            let message = format!("`{}` lets pods reach the metadata service at {}", rule.meta.full_name(), walk::listed(&list));
+            let message = format!(
+                "`{}` lets pods reach the metadata service at {}",
+                rule.meta.full_name(),
+                walk::listed(&list)
+            );
             findings.report(at, message).label("this holds the address of the machine's metadata service").help(format!(
                 "add `{net}` to `except`, or `169.254.0.0/16` for all link-local addresses; what must have credentials gets \
                  a rule of its own"

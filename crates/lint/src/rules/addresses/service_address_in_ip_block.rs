@@ -129,8 +129,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             if !addresses.is_disjoint(&not_services) {
                 continue;
             }
-            let nets: Vec<(&IpNet, bool)> =
-                [(&block.cidr, true)].into_iter().chain(block.except.iter().map(|net| (net, false))).collect();
+            let nets: Vec<(&IpNet, bool)> = [(&block.cidr, true)]
+                .into_iter()
+                .chain(block.except.iter().map(|net| (net, false)))
+                .collect();
             for (net, whole) in nets {
                 if let Some(meaning) = meaning(&known, net) {
                     let at = if whole {
@@ -194,7 +196,9 @@ fn report(
 ) {
     let what = only_address(net).map_or_else(|| format!("`{net}`"), |address| format!("`{address}`"));
     let of = match meaning {
-        Meaning::Of(service) => format!("the address of the Service `{}/{}`", service.namespace, service.name),
+        Meaning::Of(service) => {
+            format!("the address of the Service `{}/{}`", service.namespace, service.name)
+        }
         Meaning::Stated => "in the network of Services".to_owned(),
         Meaning::Shown(by, range, _) => format!("in `{range}`, the network that {by} gives Services"),
         Meaning::ApiServer(by) => format!("the address that {by} gives the Service `default/kubernetes`"),
@@ -212,12 +216,19 @@ fn report(
         _ => None,
     };
     let reachable = service.is_some_and(|service| all_reachable(context, rule, service));
-    let resolver = service
-        .is_some_and(|service| service.ports.iter().any(|port| port.port == 53 && port.protocol == Protocol::Udp));
+    let resolver = service.is_some_and(|service| {
+        service.ports.iter().any(|port| port.port == 53 && port.protocol == Protocol::Udp)
+    });
     let severity = match meaning {
         _ if !whole => Severity::Info,
-        Meaning::Of(_) if reachable == (rule.action == Action::Accept) && rule.direction == Direction::Egress => {
-            if reachable { Severity::Info } else { Severity::Warning }
+        Meaning::Of(_)
+            if reachable == (rule.action == Action::Accept) && rule.direction == Direction::Egress =>
+        {
+            if reachable {
+                Severity::Info
+            } else {
+                Severity::Warning
+            }
         }
         // A node-local resolver may listen at the address of the cluster's.
         Meaning::Of(_) if resolver => Severity::Warning,
@@ -242,7 +253,8 @@ fn help(context: &Context<'_>, known: &Known<'_>, meaning: &Meaning<'_>, reachab
     };
     let cilium = context.facts().cni.as_ref().is_some_and(|cni| !cni.profile.ip_block_matches_cluster);
     if is_api_server && cilium {
-        return "use a CiliumNetworkPolicy with `toEntities: [kube-apiserver]`: blocks do not match nodes".to_owned();
+        return "use a CiliumNetworkPolicy with `toEntities: [kube-apiserver]`: blocks do not match nodes"
+            .to_owned();
     }
     if is_api_server {
         return if known.api_servers.is_empty() {
