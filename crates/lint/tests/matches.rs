@@ -7,7 +7,8 @@ use ringfence_lint::{Input, Settings, check, fix};
 /// `CODE severity`, of the rules about matches.
 fn found(manifests: &str) -> Vec<String> {
     let settings = Settings { select: vec!["RF1".to_owned()], ..Settings::default() };
-    let text = ringfence_manifest::Input { name: "a.yaml".to_owned(), text: manifests.trim_start().to_owned() };
+    let text =
+        ringfence_manifest::Input { name: "a.yaml".to_owned(), text: manifests.trim_start().to_owned() };
     let input = Input::read(vec![text], &settings);
     let findings = check(&input, &settings).findings;
     findings.iter().map(|one| format!("{} {}", one.rule.code, one.severity)).collect()
@@ -43,8 +44,12 @@ fn nothing_is_said_of_namespaces_whose_pods_are_not_shown() {
         other.clone() + &allows("shop", "{podSelector: {matchLabels: {app: web}}}"),
         other.clone() + &allows("other", "{namespaceSelector: {matchLabels: {team: a}}}"),
         other.clone()
-            + &allows("other", "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gone}}, podSelector: {matchLabels: {app: a}}}"),
-        other.clone() + &allows("other", "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"),
+            + &allows(
+                "other",
+                "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gone}}, podSelector: {matchLabels: {app: a}}}",
+            ),
+        other.clone()
+            + &allows("other", "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"),
         other + &policy("shop", "{podSelector: {matchLabels: {app: x}}}"),
     ] {
         assert!(found(&input).is_empty(), "{:?} of\n{input}", found(&input));
@@ -53,15 +58,18 @@ fn nothing_is_said_of_namespaces_whose_pods_are_not_shown() {
 
 #[test]
 fn members_of_a_series_are_not_taken_for_each_other() {
-    let input = pod("shop", "db-1", "app: db-1") + &policy("shop", "{podSelector: {matchLabels: {app: db-2}}}");
+    let input =
+        pod("shop", "db-1", "app: db-1") + &policy("shop", "{podSelector: {matchLabels: {app: db-2}}}");
     assert_eq!(found(&input), ["RF101 warning"]);
 }
 
 #[test]
 fn a_slip_is_a_warning_if_another_policy_selects_the_workload() {
-    let slip = pod("shop", "x", "app: frontend") + &policy("shop", "{podSelector: {matchLabels: {app: fronted}}}");
+    let slip =
+        pod("shop", "x", "app: frontend") + &policy("shop", "{podSelector: {matchLabels: {app: fronted}}}");
     assert_eq!(found(&slip), ["RF101 error"]);
-    let selected = slip + &policy("shop", "{podSelector: {matchLabels: {app: frontend}}}").replace("name: p", "name: q");
+    let selected =
+        slip + &policy("shop", "{podSelector: {matchLabels: {app: frontend}}}").replace("name: p", "name: q");
     assert_eq!(found(&selected), ["RF101 warning"]);
 }
 
@@ -84,13 +92,15 @@ fn pods_that_operators_make_are_not_missed() {
 #[test]
 fn host_network_pods_are_for_other_rules() {
     let host = pod("shop", "x", "app: x").replace("spec: {", "spec: {hostNetwork: true, ");
-    let input = host + &pod("shop", "y", "app: y") + &policy("shop", "{podSelector: {matchLabels: {app: x}}}");
+    let input =
+        host + &pod("shop", "y", "app: y") + &policy("shop", "{podSelector: {matchLabels: {app: x}}}");
     assert!(found(&input).is_empty());
 }
 
 #[test]
 fn labels_to_opt_in_are_only_worth_knowing() {
-    let input = pod("shop", "x", "app: x") + &allows("shop", "{podSelector: {matchLabels: {redis-client: 'true'}}}");
+    let input =
+        pod("shop", "x", "app: x") + &allows("shop", "{podSelector: {matchLabels: {redis-client: 'true'}}}");
     assert_eq!(found(&input), ["RF102 info"]);
 }
 
@@ -99,7 +109,14 @@ fn one_mistake_is_reported_once() {
     let base = pod("kube-system", "dns", "k8s-app: kube-dns") + &pod("shop", "web", "app: web");
     let name = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}";
     let dns = "podSelector: {matchLabels: {k8s-app: kube-dns}}";
-    assert_eq!(codes(&(base.clone() + &pod("kube-system", "x", "app: x") + &allows("shop", &format!("{{{name}}}, {{{dns}}}")))), ["RF104"]);
+    assert_eq!(
+        codes(
+            &(base.clone()
+                + &pod("kube-system", "x", "app: x")
+                + &allows("shop", &format!("{{{name}}}, {{{dns}}}")))
+        ),
+        ["RF104"]
+    );
     assert_eq!(codes(&(base.clone() + &allows("shop", &format!("{{{dns}}}")))), ["RF105"]);
     assert!(codes(&(base.clone() + &allows("shop", &format!("{{{name}, {dns}}}")))).is_empty());
     let old = name.replace("kubernetes.io/metadata.name", "name");
@@ -132,7 +149,12 @@ fn both_spellings_of_a_namespace_side_by_side_are_content() {
 #[test]
 fn a_namespace_is_found_by_a_mistyped_name() {
     let given = "apiVersion: v1\nkind: Namespace\nmetadata: {name: monitoring}\n".to_owned();
-    let peer = |name: &str| allows("shop", &format!("{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}}}"));
+    let peer = |name: &str| {
+        allows(
+            "shop",
+            &format!("{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}}}"),
+        )
+    };
     assert_eq!(found(&(given.clone() + &peer("montoring"))), ["RF103 error"]);
     assert!(found(&(given + &peer("logging"))).is_empty());
 }
@@ -153,7 +175,8 @@ fn a_policy_without_a_namespace_is_compared_with_where_its_pods_are() {
 #[test]
 fn the_workload_is_blamed_where_others_ask_for_the_label() {
     let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: shop}\nspec: {selector: {app: LABEL}, ports: [{port: 80}]}\n";
-    let base = pod("shop", "x", "app: fronted") + &policy("shop", "{podSelector: {matchLabels: {app: frontend}}}");
+    let base =
+        pod("shop", "x", "app: fronted") + &policy("shop", "{podSelector: {matchLabels: {app: frontend}}}");
     assert_eq!(codes(&base), ["RF101"]);
     assert_eq!(codes(&(base.clone() + &service.replace("LABEL", "frontend"))), ["RF111"]);
     assert_eq!(codes(&(base + &service.replace("LABEL", "fronted"))), ["RF101"]);
@@ -164,7 +187,10 @@ fn ports(declared: &str, port: &str, service: &str) -> Vec<String> {
     let service = format!(
         "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s, namespace: shop}}\nspec: {{selector: {{app: x}}, ports: [{service}]}}\n"
     );
-    let policy = policy("shop", &format!("{{podSelector: {{matchLabels: {{app: x}}}}, ingress: [{{ports: [{port}]}}]}}"));
+    let policy = policy(
+        "shop",
+        &format!("{{podSelector: {{matchLabels: {{app: x}}}}, ingress: [{{ports: [{port}]}}]}}"),
+    );
     found(&(pod + &service + &policy))
 }
 
@@ -199,26 +225,37 @@ fn a_port_that_something_speaks_for_is_content() {
 fn an_opt_out_by_a_label_is_content() {
     let out = "{podSelector: {matchExpressions: [{key: skip-policy, operator: DoesNotExist}]}}";
     assert!(found(&(pod("shop", "x", "app: x") + &policy("shop", out))).is_empty());
-    let not = "{podSelector: {matchExpressions: [{key: app.kubernetes.io/name, operator: NotIn, values: [x]}]}}";
+    let not =
+        "{podSelector: {matchExpressions: [{key: app.kubernetes.io/name, operator: NotIn, values: [x]}]}}";
     assert_eq!(found(&(pod("shop", "x", "app: x") + &policy("shop", not))), ["RF113 warning"]);
 }
 
 #[test]
 fn cilium_policies_are_asked_the_same() {
     let policy = |spec: &str| {
-        format!("---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {spec}\n")
+        format!(
+            "---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {spec}\n"
+        )
     };
     let base = pod("shop", "web", "app: web") + &pod("monitoring", "prometheus", "app: prometheus");
     let from = |labels: &str| {
-        base.clone() + &policy(&format!("{{endpointSelector: {{}}, ingress: [{{fromEndpoints: [{{matchLabels: {{{labels}}}}}]}}]}}"))
+        base.clone()
+            + &policy(&format!(
+                "{{endpointSelector: {{}}, ingress: [{{fromEndpoints: [{{matchLabels: {{{labels}}}}}]}}]}}"
+            ))
     };
     assert_eq!(found(&from("app: prometheus")), ["RF105 error"]);
     assert!(found(&from("app: prometheus, 'k8s:io.kubernetes.pod.namespace': monitoring")).is_empty());
-    assert_eq!(found(&from("'k8s:app': prometheus, 'k8s:io.kubernetes.pod.namespace': montoring")), ["RF103 error"]);
+    assert_eq!(
+        found(&from("'k8s:app': prometheus, 'k8s:io.kubernetes.pod.namespace': montoring")),
+        ["RF103 error"]
+    );
     assert_eq!(found(&from("'container:app': web")), ["RF114 error"]);
     assert_eq!(found(&from("kubernetes.io/metadata.name: monitoring")), ["RF114 error"]);
     assert!(found(&from("'reserved:host': ''")).is_empty());
-    let elsewhere = policy("{endpointSelector: {matchLabels: {'k8s:io.kubernetes.pod.namespace': monitoring}}, ingress: [{}]}");
+    let elsewhere = policy(
+        "{endpointSelector: {matchLabels: {'k8s:io.kubernetes.pod.namespace': monitoring}}, ingress: [{}]}",
+    );
     assert_eq!(found(&(base + &elsewhere)), ["RF114 error"]);
 }
 
@@ -229,7 +266,8 @@ fn tier_policies_are_asked_the_same() {
             "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: p}}\nspec: {{tier: Admin, priority: 1, subject: {subject}, ingress: [{{action: Deny, from: [{from}]}}]}}\n"
         )
     };
-    let base = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n".to_owned() + &pod("shop", "web", "app: frontend");
+    let base = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n".to_owned()
+        + &pod("shop", "web", "app: frontend");
     let shop = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}";
     let all = "{namespaces: {}}";
     let fine = policy(&format!("{{pods: {{{shop}, podSelector: {{matchLabels: {{app: frontend}}}}}}}}"), all);
@@ -238,7 +276,8 @@ fn tier_policies_are_asked_the_same() {
     assert_eq!(found(&(base.clone() + &slip)), ["RF101 error"]);
     let named = policy("{namespaces: {matchLabels: {name: shop}}}", all);
     assert_eq!(found(&(base.clone() + &named)), ["RF103 error"]);
-    let never = "{namespaces: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: NotIn, values: [b]}]}}";
+    let never =
+        "{namespaces: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: NotIn, values: [b]}]}}";
     assert_eq!(found(&(base + &policy("{namespaces: {}}", never))), ["RF110 error"]);
 }
 
@@ -247,7 +286,10 @@ fn repairs_are_offered_and_confirmed() {
     for code in ["RF101", "RF102", "RF103", "RF104", "RF105", "RF107", "RF112", "RF114", "RF115"] {
         let rule = ringfence_lint::rules::find(code).unwrap();
         let settings = Settings { select: vec![code.to_owned()], ..Settings::default() };
-        let text = ringfence_manifest::Input { name: "a.yaml".to_owned(), text: rule.bad.manifests.trim_start().to_owned() };
+        let text = ringfence_manifest::Input {
+            name: "a.yaml".to_owned(),
+            text: rule.bad.manifests.trim_start().to_owned(),
+        };
         let planned = fix::plan(&[text], &settings);
         let [changed] = planned.files.as_slice() else { panic!("{code}: {:?}", planned.refused) };
         assert!(found(&changed.new).is_empty(), "{code}: {:?}\n{}", found(&changed.new), changed.new);

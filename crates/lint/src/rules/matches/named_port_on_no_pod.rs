@@ -110,7 +110,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let selects = |labels: &Labels| !labels.is_empty() && pod.labels.contains_all(labels);
             let mut behind = services.filter(|one| one.selector.as_ref().is_some_and(selects));
             behind.find_map(|one| {
-                Some((one, one.ports.iter().find(|port| port.name.as_ref() == Some(name) && named(port.protocol))?))
+                Some((
+                    one,
+                    one.ports.iter().find(|port| port.name.as_ref() == Some(name) && named(port.protocol))?,
+                ))
             })
         });
         let other = declared().find(|port| port.name.as_ref() == Some(name));
@@ -134,7 +137,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 finding.fix("write the pods' port", edits, claim);
             }
         } else if let Some(other) = other {
-            finding.help(format!("`{name}` is a {} port there: set the `protocol` of the rule", other.protocol));
+            finding
+                .help(format!("`{name}` is a {} port there: set the `protocol` of the rule", other.protocol));
         } else if alike.is_empty() && names.is_empty() {
             finding.help("the pods there name no ports: write the number, or name the container's port");
         } else if alike.is_empty() {

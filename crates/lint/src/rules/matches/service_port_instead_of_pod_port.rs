@@ -135,7 +135,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             ),
         );
         finding
-            .label(format!("Service `{}` leads port {wanted} to port {target} of its pods", found.service.name))
+            .label(format!(
+                "Service `{}` leads port {wanted} to port {target} of its pods",
+                found.service.name
+            ))
             .help(format!("policies see the pods' port: write `port: {target}`"))
             .related(found.port.origin, format!("port {wanted} becomes {target} here"))
             .related(found.pod.origin, format!("nothing here listens on {wanted}"));
@@ -160,7 +163,8 @@ fn through(
 ) -> Option<Flow> {
     let cluster = context.cluster;
     let to = aimed.pods.iter().find(|id| cluster.pod(*id).is_some_and(|pod| std::ptr::eq(pod, backend)))?;
-    let client = |id: &PodId| cluster.pod(*id).is_some_and(|pod| pod.workload != backend.workload && !pod.finished);
+    let client =
+        |id: &PodId| cluster.pod(*id).is_some_and(|pod| pod.workload != backend.workload && !pod.finished);
     let from = match (aimed.rule.direction, &aimed.rule.peers) {
         (Direction::Ingress, Some(_)) => aimed.rule.places().find_map(|place| place.pods.iter().find(client)),
         (Direction::Ingress, None) => (0..).map(PodId).take(cluster.pods.len()).find(client),
