@@ -2,22 +2,24 @@
 
 use std::net::IpAddr;
 
+use ringfence_manifest::edit::{Edit, Value, replace_scalar};
 use ringfence_model::{
     IpNet,
     address::{Family, IpSet},
     flow::{Endpoint, Flow},
-    port::Protocol,
+    origin::Origin,
+    port::{PortSpec, Protocol},
     service::Service,
     tier::Action,
     verdict::{Direction, Outcome},
 };
 
-use super::known::{Known, endpoints, only_address};
+use super::known::{Known, endpoints, only_address, written};
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
-    walk::{self, AnyRule, Block, representatives},
+    walk::{self, AnyRule, Body, representatives},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -140,7 +142,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     } else {
                         block.except_place(&context.places, net)
                     };
-                    report(context, &known, (&rule, &block), (net, at, whole), &meaning, findings);
+                    report(context, &known, &rule, (net, at, whole), &meaning, findings);
                 }
             }
         }
@@ -189,8 +191,8 @@ fn meaning<'a>(known: &Known<'a>, net: &IpNet) -> Option<Meaning<'a>> {
 fn report(
     context: &Context<'_>,
     known: &Known<'_>,
-    (rule, _block): (&AnyRule<'_>, &Block<'_>),
-    (net, at, whole): (&IpNet, ringfence_model::origin::Origin, bool),
+    rule: &AnyRule<'_>,
+    (net, at, whole): (&IpNet, Origin, bool),
     meaning: &Meaning<'_>,
     findings: &mut Findings,
 ) {
@@ -240,6 +242,49 @@ fn report(
         finding.related(service.origin, "the Service");
     }
     finding.help(help(context, known, meaning, reachable));
+    if let Some(service) = service
+        && !reachable
+        && let Some((title, edits, opened)) = repair(context, rule, service, at)
+    {
+        finding.fix(title, Some(edits), Claim::Opens(opened));
+    }
+}
+
+/// For a rule to one address and port of a Service with one endpoint: the endpoint's in their place, and what that opens.
+fn repair(
+    context: &Context<'_>,
+    rule: &AnyRule<'_>,
+    service: &Service,
+    at: Origin,
+) -> Option<(String, Vec<Edit>, Vec<Flow>)> {
+    let Body::Network(_, network) = rule.body else { return None };
+    let ([_], [entry]) = (network.peers.as_slice(), network.ports.as_slice()) else { return None };
+    let endpoints = written(context.cluster, service);
+    let [(address, protocol, port)] = endpoints.as_slice() else { return None };
+    if rule.direction != Direction::Egress || entry.protocol != Some(*protocol) {
+        return None;
+    }
+    let net = IpNet::from(*address);
+    let mut edits = replace_scalar(&context.places, at, &Value::from(net.to_string().as_str()))?;
+    match entry.ports {
+        PortSpec::Range(first, last) if first == last && first == *port => {}
+        PortSpec::Range(first, last) if first == last => {
+            let number = context.places.value(entry.origin, &["port".into()])?;
+            edits.extend(replace_scalar(&context.places, number, &Value::from(i64::from(*port)))?);
+        }
+        _ => return None,
+    }
+    let flows = representatives(context, &rule.subject(context)).into_iter().map(|pod| Flow {
+        from: Endpoint::Pod(pod),
+        to: Endpoint::Address(*address),
+        family: Family::of(*address),
+        protocol: *protocol,
+        port: *port,
+        request: None,
+    });
+    let opened: Vec<Flow> = flows.filter(|flow| context.compiled.outcome(flow) == Outcome::Deny).collect();
+    let title = format!("name the endpoint, `{net}` on port {port}");
+    (!opened.is_empty()).then_some((title, edits, opened))
 }
 
 fn help(context: &Context<'_>, known: &Known<'_>, meaning: &Meaning<'_>, reachable: bool) -> String {
@@ -270,7 +315,7 @@ fn help(context: &Context<'_>, known: &Known<'_>, meaning: &Meaning<'_>, reachab
         Meaning::Of(service) => *service,
         _ => return "choose the pods of the Service with `podSelector` and `namespaceSelector`, on their own port".to_owned(),
     };
-    let written = super::known::written(context.cluster, service);
+    let written = written(context.cluster, service);
     if service.selector.is_none() && !written.is_empty() {
         let list: Vec<String> = written.iter().map(|(address, _, port)| block_of(*address, *port)).collect();
         return format!("name the Service's endpoints: {}", walk::listed(&list));

@@ -1,8 +1,10 @@
 //! An annotation of Cilium that no longer does anything.
 
+use ringfence_manifest::edit::remove_entry;
+
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -24,6 +26,7 @@ metadata:
   name: watch
   namespace: shop
   annotations:
+    owner: platform
     io.cilium.proxy-visibility: \"<Ingress/8080/TCP/HTTP>\"
 spec:
   endpointSelector: {}
@@ -56,12 +59,18 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     for object in context.documents {
         for key in ANNOTATIONS.into_iter().filter(|key| object.annotations.get(key).is_some()) {
             let path = ["metadata".into(), "annotations".into(), key.into()];
-            let at = context.places.root_key(object.origin, &path).unwrap_or(object.origin);
+            let own = context.places.root_key(object.origin, &path);
+            let at = own.unwrap_or(object.origin);
             let message = format!("the annotation `{key}` of `{}` does nothing", object.name);
             findings
                 .report(at, message)
                 .label("Cilium does not read it")
-                .help("remove it; a rule with `rules: {http: [{}]}` makes requests visible");
+                .help("remove it; a rule with `rules: {http: [{}]}` makes requests visible")
+                .fix(
+                    format!("remove the annotation `{key}`"),
+                    own.and_then(|own| remove_entry(&context.places, own)),
+                    Claim::ChangesNothing,
+                );
         }
     }
 }
