@@ -10,7 +10,6 @@ use ringfence_model::{
     verdict::{Direction, Outcome},
     workload::PodId,
 };
-use ringfence_policy::Judge as _;
 
 use super::{
     openings::{Opening, Policies},
@@ -71,5 +70,5 @@ fn from_address(
     if context.compiled.outcome(&flow) != Outcome::Deny {
         return None;
     }
-    Some(Cut { verdict: context.compiled.verdict(&flow), flow })
+    Some(Cut::of(context.compiled, flow))
 }
