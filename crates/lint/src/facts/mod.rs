@@ -10,6 +10,7 @@ mod images;
 mod prometheus;
 
 use ringfence_model::{
+    address,
     cluster::Cluster,
     origin::Origin,
     workload::{PodId, WorkloadId},
@@ -54,6 +55,8 @@ pub struct Facts {
     pub controllers: Vec<Controller>,
     /// What scrapes metrics.
     pub prometheus: Vec<Scraper>,
+    /// The families of the cluster ([`Cluster::families`], which looks at every address).
+    pub families: Vec<address::Family>,
     /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
     ingress_classes: Vec<(String, String)>,
 }
@@ -68,6 +71,7 @@ impl Facts {
             api_server: api_server::endpoints(context),
             controllers: controllers::controllers(context),
             prometheus: prometheus::scrapers(context),
+            families: context.cluster.families(),
             ingress_classes: controllers::classes(context),
         }
     }

@@ -171,7 +171,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             if ends == [id] {
                 continue;
             }
-            let Some(flow) = denied(context.compiled, &workload.pods, &targets.pods, targets.protocol) else {
+            let Some(flow) = denied(context, &workload.pods, &targets.pods, targets.protocol) else {
                 continue;
             };
             let sides: &Vec<OneSided> = sides.get_or_insert_with(|| {

@@ -109,7 +109,7 @@ fn samples(
         let mut cuts = vec![sample];
         for (source, target) in from.iter().flat_map(|source| to.iter().map(move |target| (source, target))) {
             let targets: Vec<_> = pods_of(target).iter().map(|id| (*id, flow.port)).collect();
-            cuts.extend(cut(context.compiled, pods_of(source), &targets, flow.protocol));
+            cuts.extend(cut(context, pods_of(source), &targets, flow.protocol));
         }
         return (from.to_vec(), to.to_vec(), cuts);
     }

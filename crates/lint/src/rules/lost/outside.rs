@@ -38,7 +38,7 @@ pub(super) fn nobody_gets_in(
         {
             return None;
         }
-        for family in context.cluster.families() {
+        for family in context.facts().families.iter().copied() {
             let nobody = if family == Family::V4 { NOBODY_V4 } else { NOBODY_V6 };
             let cut = from_address(context, nobody, pod, targets.protocol, port)?;
             sample.get_or_insert(cut);

@@ -14,7 +14,7 @@ use ringfence_model::{
 };
 use ringfence_policy::{Compiled, Judge as _};
 
-use crate::finding::Finding;
+use crate::{context::Context, finding::Finding};
 
 /// So many pairs are judged one by one; of more, those of pods that differ in their labels.
 const ALL_PAIRS: usize = 256;
@@ -79,32 +79,32 @@ impl Budget {
 /// A sample if every connection from one of the pods to one of the others, at its port, is certainly denied. Connections of a
 /// pod to itself do not count.
 pub(super) fn denied(
-    compiled: &Compiled,
+    context: &Context<'_>,
     from: &[PodId],
     to: &[(PodId, u16)],
     protocol: Protocol,
 ) -> Option<Flow> {
-    let cluster = compiled.cluster();
+    let cluster = context.cluster;
     let (mut from, mut to) = (from.to_vec(), to.to_vec());
     if from.len().saturating_mul(to.len()) > ALL_PAIRS {
         from = different(cluster, from, |id| *id);
         to = different(cluster, to, |(id, _)| *id);
     }
-    let families = cluster.families();
+    let families = &context.facts().families;
     let mut sample = None;
     for source in &from {
         for (target, port) in &to {
             if source == target {
                 continue;
             }
-            for family in &families {
+            for family in families {
                 let ends =
                     [*source, *target].map(|id| cluster.pod(id).is_some_and(|pod| has_family(pod, *family)));
                 if ends.contains(&false) {
                     continue;
                 }
                 let flow = flow(Endpoint::Pod(*source), Endpoint::Pod(*target), *family, protocol, *port);
-                if compiled.outcome(&flow) != Outcome::Deny {
+                if context.compiled.outcome(&flow) != Outcome::Deny {
                     return None;
                 }
                 sample.get_or_insert(flow);
@@ -116,12 +116,12 @@ pub(super) fn denied(
 
 /// The same, and why.
 pub(super) fn cut(
-    compiled: &Compiled,
+    context: &Context<'_>,
     from: &[PodId],
     to: &[(PodId, u16)],
     protocol: Protocol,
 ) -> Option<Cut> {
-    denied(compiled, from, to, protocol).map(|flow| Cut::of(compiled, flow))
+    denied(context, from, to, protocol).map(|flow| Cut::of(context.compiled, flow))
 }
 
 /// A connection.

@@ -121,7 +121,7 @@ impl<'c, 'a> Questions<'c, 'a> {
         let cluster = self.context.cluster;
         let target = |to: &PodId| Some((*to, resolver.port(cluster.pod(*to)?, protocol)?));
         let targets: Vec<(PodId, u16)> = resolver.pods.iter().filter_map(target).collect();
-        denied(self.context.compiled, &[id], &targets, protocol)
+        denied(self.context, &[id], &targets, protocol)
     }
 
     /// What denies the questions of a pod: mostly plain to see, else the engine is asked why.

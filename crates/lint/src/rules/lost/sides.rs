@@ -319,7 +319,7 @@ fn passing(
 }
 
 fn sample(context: &Context<'_>, from: PodId, to: PodId, protocol: Protocol, port: u16) -> Option<Flow> {
-    let families = context.cluster.families();
+    let families = &context.facts().families;
     families.iter().find_map(|family| {
         let flow = flow(Endpoint::Pod(from), Endpoint::Pod(to), *family, protocol, port);
         (context.compiled.outcome(&flow) == Outcome::Deny).then_some(flow)

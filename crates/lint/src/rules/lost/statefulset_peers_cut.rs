@@ -203,7 +203,7 @@ fn members(
 ) {
     let judged = |own: &ContainerPort| {
         let targets: Vec<(PodId, u16)> = pods.iter().map(|id| (*id, own.port)).collect();
-        denied(context.compiled, pods, &targets, own.protocol)
+        denied(context, pods, &targets, own.protocol)
     };
     let is_peer = |own: &&ContainerPort| {
         own.name.as_ref().is_some_and(|name| {
