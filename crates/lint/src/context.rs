@@ -10,7 +10,12 @@ use ringfence_policy::{
     compiled::{Effects, Group, Reach, Scope},
 };
 
-use crate::{facts::Facts, input::Input, settings::Settings};
+use crate::{
+    facts::Facts,
+    input::Input,
+    settings::Settings,
+    suppress::{ANNOTATION, Suppressions, Used},
+};
 
 /// What a rule sees.
 pub struct Context<'a> {
@@ -32,6 +37,8 @@ pub struct Context<'a> {
     groups: OnceLock<Vec<Group>>,
     effects: OnceLock<Effects>,
     facts: OnceLock<Facts>,
+    suppressions: OnceLock<Suppressions>,
+    used: OnceLock<Used>,
 }
 
 impl<'a> Context<'a> {
@@ -51,6 +58,8 @@ impl<'a> Context<'a> {
             groups: OnceLock::new(),
             effects: OnceLock::new(),
             facts: OnceLock::new(),
+            suppressions: OnceLock::new(),
+            used: OnceLock::new(),
         }
     }
 
@@ -72,5 +81,26 @@ impl<'a> Context<'a> {
     /// What is known about the cluster beside its policies: inferred from the manifests, or stated.
     pub fn facts(&self) -> &Facts {
         self.facts.get_or_init(|| Facts::new(self))
+    }
+
+    /// What the authors of the manifests want to keep as it is.
+    pub(crate) fn suppressions(&self) -> &Suppressions {
+        self.suppressions.get_or_init(|| {
+            Suppressions::new(&self.cluster.sources, self.documents, |object| {
+                let path = ["metadata".into(), "annotations".into(), ANNOTATION.into()];
+                self.places.root_value(object.origin, &path).unwrap_or(object.origin)
+            })
+        })
+    }
+
+    /// Notes which suppressions did something, once all other rules have run.
+    pub(crate) fn note_used(&self, used: Used) {
+        // There is one run for each context.
+        let _ = self.used.set(used);
+    }
+
+    /// Which suppressions did something; nothing before the rules have run.
+    pub(crate) fn used(&self) -> Option<&Used> {
+        self.used.get()
     }
 }

@@ -21,11 +21,15 @@ pub mod rules;
 mod run;
 pub mod settings;
 mod superfluous;
+mod suppress;
+mod walk;
 mod wider;
 
 pub use context::Context;
 pub use finding::{Claim, Finding, Fix};
 pub use input::Input;
 pub use rule::{Rule, Severity};
+pub use rules::is_unreadable;
 pub use run::{Checked, check};
 pub use settings::Settings;
+pub use suppress::{ANNOTATION, Reason};

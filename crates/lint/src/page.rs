@@ -31,8 +31,9 @@ const EXAMPLE: &str = "example.yaml";
 pub fn page(rule: &Rule) -> String {
     let mut page = format!("# {} {}\n\n{}.\n\n", rule.code, rule.name, sentence(rule.summary));
     let runs = if rule.opt_in { "only when selected" } else { "by default" };
-    page.push_str("| Severity | Runs | Since |\n|---|---|---|\n");
-    let _ = writeln!(page, "| {} | {runs} | {} |\n", rule.severity, rule.since);
+    let fixed = if is_fixable(rule) { "`--fix` (where the engine confirms it)" } else { "by hand" };
+    page.push_str("| Severity | Runs | Repaired | Since |\n|---|---|---|---|\n");
+    let _ = writeln!(page, "| {} | {runs} | {fixed} | {} |\n", rule.severity, rule.since);
     let _ = writeln!(page, "## What it does\n\n{}\n", rule.what.trim());
     let _ = writeln!(page, "## Why that is bad\n\n{}\n", rule.why.trim());
     page.push_str("## Example\n\n");
@@ -58,12 +59,19 @@ pub fn index() -> String {
         if of_subject.is_empty() {
             continue;
         }
-        let _ = write!(index, "\n## {beginning}xx {subject}\n\n| Rule | Severity | What it finds |\n|---|---|---|\n");
+        let _ = write!(
+            index,
+            "\n## {beginning}xx {subject}\n\n| Rule | Severity | Fixable | What it finds |\n|---|---|---|---|\n"
+        );
         for rule in of_subject {
             let Rule { code, name, severity, summary, .. } = rule;
+            let fixable = if is_fixable(rule) { "yes" } else { "" };
             let opt_in = if rule.opt_in { " (only when selected)" } else { "" };
             let summary = summary.replace('|', "\\|");
-            let _ = writeln!(index, "| [{code}]({code}.md) {name} | {severity} | {summary}{opt_in} |");
+            let _ = writeln!(
+                index,
+                "| [{code}]({code}.md) {name} | {severity} | {fixable} | {summary}{opt_in} |"
+            );
         }
     }
     index
@@ -85,19 +93,17 @@ fn said(page: &mut String, rule: &Rule) {
         let line = sources.position(finding.origin).map_or(1, |position| position.line);
         let _ = writeln!(page, "- Line {line}: {}", finding.message);
         if let Some(help) = &finding.help {
-            page.push('\n');
             help_of_item(page, help);
         }
     }
-    if !findings.is_empty() {
-        page.push('\n');
-    }
+    page.truncate(page.trim_end().len());
+    page.push_str("\n\n");
 }
 
 /// A finding's help within a list item: its first line as text, the lines after it, which are a manifest, as such.
 fn help_of_item(page: &mut String, help: &str) {
     let (first, manifest) = split_help(help);
-    let _ = writeln!(page, "  Help: {first}\n");
+    let _ = writeln!(page, "\n  Help: {first}\n");
     if !manifest.is_empty() {
         page.push_str("  ```yaml\n");
         for line in manifest.lines() {
@@ -114,6 +120,12 @@ pub fn split_help(help: &str) -> (&str, &str) {
         Some((first, manifest)) => (first, manifest.trim_matches('\n')),
         None => (help, ""),
     }
+}
+
+/// Whether the rule offers a repair: it does so for its example, if for anything.
+#[must_use]
+pub fn is_fixable(rule: &Rule) -> bool {
+    findings(rule, &rule.bad).1.iter().any(|finding| finding.fix.is_some())
 }
 
 /// What a rule finds in one of its examples.

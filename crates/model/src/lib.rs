@@ -9,6 +9,7 @@ pub mod cilium;
 pub mod cluster;
 pub mod details;
 pub mod diagnostic;
+pub mod dialect;
 pub mod flow;
 pub mod label;
 pub mod monitor;

@@ -1,4 +1,5 @@
-//! Where real CNIs differ from the specification. In: a profile's name. Out: which of the differences hold.
+//! Where verdicts of real CNIs differ from the specification. In: a profile's name. Out: which of the differences hold. What
+//! CNIs do otherwise that no verdict shows is in [`crate::dialect`].
 
 /// A CNI dialect. The default is the upstream specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,9 +31,30 @@ impl Profile {
     /// kube-router before 2.0 and k3s' embedded controller of that age: `endPort` is ignored.
     pub const KUBE_ROUTER_1: Self = Self { name: "kube-router-1", end_port: false, ..Self::UPSTREAM };
 
+    /// kube-router since 2.0, which k3s embeds: `endPort` is honoured.
+    pub const KUBE_ROUTER: Self = Self { name: "kube-router", ..Self::UPSTREAM };
+
+    /// The Amazon VPC CNI with its network policy agent.
+    pub const AWS: Self = Self { name: "aws", ..Self::UPSTREAM };
+
+    /// Azure Network Policy Manager on Linux.
+    pub const AZURE: Self = Self { name: "azure", ..Self::UPSTREAM };
+
+    /// Azure CNI powered by Cilium: CIDR rules never match pods or nodes.
+    pub const AZURE_CILIUM: Self = Self { name: "azure-cilium", ..Self::CILIUM };
+
     /// All profiles, the default first.
-    pub const ALL: [Self; 5] =
-        [Self::UPSTREAM, Self::CALICO, Self::CILIUM, Self::KUBE_ROUTER_1, Self::FLANNEL];
+    pub const ALL: [Self; 9] = [
+        Self::UPSTREAM,
+        Self::CALICO,
+        Self::CILIUM,
+        Self::KUBE_ROUTER,
+        Self::KUBE_ROUTER_1,
+        Self::AWS,
+        Self::AZURE,
+        Self::AZURE_CILIUM,
+        Self::FLANNEL,
+    ];
 
     /// The profile with this name.
     #[must_use]

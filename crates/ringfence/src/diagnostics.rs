@@ -34,6 +34,11 @@ pub(crate) fn print<'a>(
 
 /// One diagnostic with terminal styles.
 pub(crate) fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    render_with(diagnostic, sources, None)
+}
+
+/// One diagnostic with terminal styles, and a line after its help that says what a repair would do.
+pub(crate) fn render_with(diagnostic: &Diagnostic, sources: &Sources, fix: Option<&str>) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -48,6 +53,9 @@ pub(crate) fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
+    }
+    if let Some(fix) = fix {
+        group = group.element(Level::HELP.with_name("fix").message(fix));
     }
     Renderer::styled().decor_style(DecorStyle::Ascii).render(&[group])
 }

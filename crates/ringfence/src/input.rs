@@ -30,6 +30,17 @@ pub(crate) struct Gathered {
     pub(crate) problems: Vec<Diagnostic>,
 }
 
+/// What standard input is called.
+pub(crate) const STDIN: &str = "<stdin>";
+
+/// Reads a file that is no manifest: settings, a baseline.
+///
+/// # Errors
+/// If it cannot be read, is too large, or is not text.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    Ok(Place::File(path.to_owned()).read()?.text)
+}
+
 /// Reads paths in the order given. A file that is found twice is read once.
 pub(crate) fn gather(paths: &[PathBuf]) -> Gathered {
     let mut found = Found::default();
@@ -165,8 +176,8 @@ impl Place {
     fn read(&self) -> Result<Input, Failure> {
         let (name, bytes) = match self {
             Self::Stdin => {
-                let name = "<stdin>".to_owned();
-                let bytes = bounded(std::io::stdin().lock(), 0, &name, Path::new("<stdin>"))?;
+                let name = STDIN.to_owned();
+                let bytes = bounded(std::io::stdin().lock(), 0, &name, Path::new(STDIN))?;
                 (name, bytes)
             }
             Self::File(path) => {

@@ -19,7 +19,7 @@ use clap::FromArgMatches as _;
 
 use crate::{context::Context, exit::Exit};
 
-pub use crate::commands::docs::reference;
+pub use crate::commands::docs::{Document, documents};
 
 /// Runs one command line, the program's name included, and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -37,29 +37,37 @@ pub(crate) fn load(paths: &[PathBuf], args: &LoadArgs, context: &Context) -> Res
 /// # Errors
 /// If there is nothing at all.
 pub(crate) fn from_gathered(
-    mut gathered: Gathered,
+    gathered: Gathered,
     args: &LoadArgs,
     context: &Context,
 ) -> Result<Loaded, Failure> {
-    if gathered.inputs.is_empty() {
-        let last = gathered.problems.pop();
-        context.show(&gathered.problems, &Sources::default());
-        if let Some(problem) = last {
-            return Err(Box::new(problem));
-        }
-        let failure = Diagnostic::error("no-input", Origin::NONE, "no input could be read")
-            .with_help("give files or directories of manifests, or `-` for standard input");
-        return Err(Box::new(failure));
-    }
+    let gathered = not_empty(gathered, context)?;
     let (loaded, objects) = or_empty(gathered, args, context);
-    if objects == 0 {
-        let failure =
-            Diagnostic::error("no-objects", Origin::NONE, "the input holds no Kubernetes objects").with_help(
-                "give the manifests of workloads and policies, rendered: for example `helm template . | ringfence ... -`",
-            );
-        return Err(Box::new(failure));
+    if objects == 0 { Err(no_objects()) } else { Ok(loaded) }
+}
+
+/// Input that has some text.
+///
+/// # Errors
+/// If there is none: the last reason why, after the others have been printed.
+pub(crate) fn not_empty(mut gathered: Gathered, context: &Context) -> Result<Gathered, Failure> {
+    if !gathered.inputs.is_empty() {
+        return Ok(gathered);
     }
-    Ok(loaded)
+    let last = gathered.problems.pop();
+    context.show(&gathered.problems, &Sources::default());
+    Err(Box::new(last.unwrap_or_else(|| {
+        Diagnostic::error("no-input", Origin::NONE, "no input could be read")
+            .with_help("give files or directories of manifests, or `-` for standard input")
+    })))
+}
+
+/// Texts without anything that is about a cluster.
+pub(crate) fn no_objects() -> Failure {
+    let failure = Diagnostic::error("no-objects", Origin::NONE, "the input holds no Kubernetes objects");
+    Box::new(failure.with_help(
+        "give the manifests of workloads and policies, rendered: for example `helm template . | ringfence ... -`",
+    ))
 }
 
 /// The same, also for no input, which is an empty cluster; and the number of objects.
@@ -81,7 +89,7 @@ fn options(args: &LoadArgs) -> Options {
         namespace: args.namespace.clone(),
         pod_cidrs: args.pod_cidr.clone(),
         service_cidrs: args.service_cidr.clone(),
-        profile: args.profile,
+        profile: args.profile.unwrap_or_default(),
         details: false,
     }
 }

@@ -63,7 +63,9 @@ impl<'a> Fingerprints<'a> {
         let object = self.object(finding.origin).map(named).unwrap_or_default();
         let mut digest = CHECKSUM.digest();
         let marked = self.marked(finding.origin);
-        for part in [finding.rule.code, &object, &finding.message].into_iter().chain(marked.split_whitespace()) {
+        for part in
+            [finding.rule.code, &object, &finding.message].into_iter().chain(marked.split_whitespace())
+        {
             digest.update(part.as_bytes());
             // No text holds this byte, so that pieces cannot run into each other.
             digest.update(&[0xff]);
@@ -72,7 +74,10 @@ impl<'a> Fingerprints<'a> {
     }
 
     fn marked(&self, at: Origin) -> &'a str {
-        let text = self.sources.get(at.source).and_then(|source| source.text.get(at.start as usize..at.end as usize));
+        let text = self
+            .sources
+            .get(at.source)
+            .and_then(|source| source.text.get(at.start as usize..at.end as usize));
         text.unwrap_or_default()
     }
 }
@@ -103,10 +108,9 @@ spec:
 
     /// `object hash` of every finding, by file.
     fn found(texts: &[(&str, String)]) -> Vec<String> {
-        let texts = texts.iter().map(|(name, text)| ringfence_manifest::Input {
-            name: (*name).to_owned(),
-            text: text.clone(),
-        });
+        let texts = texts
+            .iter()
+            .map(|(name, text)| ringfence_manifest::Input { name: (*name).to_owned(), text: text.clone() });
         let input = Input::read(texts.collect(), &Settings::default());
         let fingerprints = Fingerprints::new(&input);
         let settings = Settings { select: vec!["RF503".to_owned()], ..Settings::default() };

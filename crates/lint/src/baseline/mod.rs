@@ -87,8 +87,14 @@ mod tests {
             let (found, sources) = *Baseline::parse("baseline.json", text).unwrap_err();
             format!("{} {}", sources.place(found.origin).unwrap(), found.message)
         };
-        assert_eq!(shown("{\n  \"version\": 2, \"findings\": []}"), "baseline.json:1 unknown version 2 of a baseline");
-        assert!(shown("{\n  \"version\": 1,\n  \"findngs\": []\n}").starts_with("baseline.json:3 unknown field `findngs`"));
+        assert_eq!(
+            shown("{\n  \"version\": 2, \"findings\": []}"),
+            "baseline.json:1 unknown version 2 of a baseline"
+        );
+        assert!(
+            shown("{\n  \"version\": 1,\n  \"findngs\": []\n}")
+                .starts_with("baseline.json:3 unknown field `findngs`")
+        );
         assert!(shown("").starts_with("baseline.json:1 EOF while parsing a value"));
     }
 }

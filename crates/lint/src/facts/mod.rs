@@ -4,6 +4,7 @@
 
 mod api_server;
 pub(crate) mod backends;
+pub mod cni;
 mod controllers;
 pub(crate) mod dns;
 mod images;
@@ -19,6 +20,7 @@ use ringfence_model::{
 use crate::context::Context;
 
 pub use api_server::ApiServer;
+pub use cni::Cni;
 pub use controllers::{Controller, Family};
 pub use dns::{LocalResolver, Resolver};
 pub use prometheus::Scraper;
@@ -46,6 +48,8 @@ impl Evidence {
 /// Facts about a cluster.
 #[derive(Debug, Default)]
 pub struct Facts {
+    /// The CNI.
+    pub cni: Option<Cni>,
     /// What answers the pods' DNS questions: one entry for each of its Services, or workloads.
     pub dns: Vec<Resolver>,
     /// Addresses at which a resolver listens on every node.
@@ -67,6 +71,7 @@ impl Facts {
     #[must_use]
     pub fn new(context: &Context<'_>) -> Self {
         Self {
+            cni: Cni::find(context),
             dns: dns::resolvers(context),
             node_local_dns: dns::local(context),
             api_server: api_server::endpoints(context),

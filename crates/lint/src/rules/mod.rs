@@ -10,6 +10,8 @@ mod matches;
 mod much;
 mod tiers;
 
+pub use input::reading::is_unreadable;
+
 use crate::rule::Rule;
 
 /// All rules in the order of their codes.
@@ -33,4 +35,9 @@ pub fn all() -> Vec<&'static Rule> {
 #[must_use]
 pub fn find(word: &str) -> Option<&'static Rule> {
     all().into_iter().find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word)
+}
+
+/// Whether a rule is about the run itself, and so runs after all others.
+pub(crate) fn is_about_the_run(rule: &Rule) -> bool {
+    std::ptr::eq(rule, &input::unused_suppression::RULE)
 }

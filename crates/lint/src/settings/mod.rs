@@ -3,7 +3,10 @@
 
 mod toml;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use ringfence_manifest::Options;
 use ringfence_model::{IpNet, profile::Profile};
@@ -23,6 +26,8 @@ pub struct Settings {
     pub severity: Vec<(String, Severity)>,
     /// What else is to be ignored in some files.
     pub per_path: Vec<PerPath>,
+    /// Where the settings come from; nothing if the paths in them are the names of texts as they are.
+    pub base: Option<Base>,
     /// The cluster.
     pub cluster: Stated,
     /// What rules about hygiene ask for.
@@ -36,6 +41,15 @@ pub struct PerPath {
     pub path: String,
     /// Words that name rules.
     pub ignore: Vec<String>,
+}
+
+/// What relates the names of texts to the paths in a settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The directory of the settings file, absolute.
+    pub settings: PathBuf,
+    /// The directory that the names of texts are relative to, absolute.
+    pub working: PathBuf,
 }
 
 /// Facts about the cluster that the manifests need not show. What is stated wins over what is inferred.

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Hygiene, PerPath, Settings, Stated};
-use crate::{rule::Severity, rules};
+use crate::{rule::Severity, rules, suppress};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -32,7 +32,7 @@ struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PathTable {
-    path: String,
+    path: Spanned<String>,
     ignore: Vec<Spanned<String>>,
 }
 
@@ -111,8 +111,18 @@ fn convert(file: File, mistakes: &mut Vec<Mistake>) -> Settings {
         list.into_iter().map(|word| rule_word(&word, mistakes)).collect()
     };
     let (select, extend_select, ignore) = (words(select), words(extend_select), words(ignore));
-    let per_path =
-        per_path.into_iter().map(|table| PerPath { path: table.path, ignore: words(table.ignore) }).collect();
+    let per_path: Vec<(Spanned<String>, Vec<String>)> =
+        per_path.into_iter().map(|table| (table.path, words(table.ignore))).collect();
+    let per_path = per_path
+        .into_iter()
+        .map(|(path, ignore)| {
+            if let Err(error) = suppress::paths::glob(path.get_ref()) {
+                let message = format!("`{}` is no pattern of paths: {}", path.get_ref(), error.kind());
+                mistakes.push((path.span(), message, "write it like `legacy/**`".to_owned()));
+            }
+            PerPath { path: path.into_inner(), ignore }
+        })
+        .collect();
     let severity = severity
         .into_iter()
         .filter_map(|(word, level)| {
@@ -131,6 +141,7 @@ fn convert(file: File, mistakes: &mut Vec<Mistake>) -> Settings {
         ignore,
         severity,
         per_path,
+        base: None,
         cluster: stated(cluster, mistakes),
         hygiene: asked(hygiene),
     }

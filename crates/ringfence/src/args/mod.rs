@@ -5,8 +5,10 @@ pub(crate) mod check;
 pub(crate) mod connections;
 pub(crate) mod dataplane;
 pub(crate) mod diff;
+pub(crate) mod docs;
 pub(crate) mod explain;
 pub(crate) mod lab;
+pub(crate) mod rules;
 mod shells;
 pub(crate) mod test;
 
@@ -43,6 +45,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Find what is wrong with policies: what matches nothing, is cut off, open to too many, or has no effect
     Check(check::CheckArgs),
+    /// Print the page of a rule of `check`: what it finds, why that is bad, an example and its correction
+    Rule(rules::RuleArgs),
+    /// List the rules of `check`
+    Rules(rules::RulesArgs),
     /// List who can connect to whom, and on which ports
     Connections(connections::ConnectionsArgs),
     /// Compare two states of a cluster: what a change opens and cuts
@@ -60,9 +66,9 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Print a manual page (roff)
     Man(ManArgs),
-    /// Print the reference of all commands as Markdown (docs/cli.md)
+    /// Print the reference of all commands as Markdown (docs/cli.md), or write all generated documents
     #[command(hide = true)]
-    Docs,
+    Docs(docs::DocsArgs),
 }
 
 /// Options that every command takes.
@@ -88,9 +94,9 @@ pub(crate) struct LoadArgs {
     /// A network that Services get their addresses from (repeatable)
     #[arg(long, value_name = "CIDR", help_heading = CLUSTER)]
     pub(crate) service_cidr: Vec<IpNet>,
-    /// The network plugin's dialect; `upstream` is the specification
-    #[arg(long, value_name = "NAME", default_value = Profile::UPSTREAM.name, value_parser = profiles(), help_heading = CLUSTER)]
-    pub(crate) profile: Profile,
+    /// The network plugin's dialect; `upstream` is the specification [default: upstream]
+    #[arg(long, value_name = "NAME", value_parser = profiles(), help_heading = CLUSTER)]
+    pub(crate) profile: Option<Profile>,
 }
 
 /// Where the manifests are.

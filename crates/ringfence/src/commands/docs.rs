@@ -1,20 +1,65 @@
-//! `docs`. In: the command line's definition. Out: docs/cli.md, so that the document cannot lie.
+//! `docs`. In: the command line's definition, the linter's rules. Out: docs/cli.md and docs/rules, so that the documents
+//! cannot lie.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::Path};
 
 use clap::{Arg, Command, CommandFactory as _};
+use ringfence_lint::{page, rules};
+use ringfence_model::{diagnostic::Diagnostic, origin::Origin};
 
-use crate::{args::Cli, context::Failure, exit::Exit, output};
+use crate::{
+    args::{Cli, docs::DocsArgs},
+    context::Failure,
+    exit::Exit,
+    input, output,
+};
 
-/// Prints the reference.
-pub(crate) fn run() -> Result<Exit, Failure> {
-    output::plain(|out| out.write_all(reference().as_bytes()))?;
+/// A generated document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Where it is, below docs.
+    pub path: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Every document that is generated, in the order of their paths.
+#[must_use]
+pub fn documents() -> Vec<Document> {
+    let document = |path: &str, text| Document { path: path.to_owned(), text };
+    let pages =
+        rules::all().into_iter().map(|rule| document(&format!("rules/{}.md", rule.code), page::page(rule)));
+    let mut documents = vec![document("cli.md", reference()), document("rules/README.md", page::index())];
+    documents.extend(pages);
+    documents
+}
+
+/// Prints the reference, or writes all documents.
+pub(crate) fn run(args: &DocsArgs) -> Result<Exit, Failure> {
+    let Some(directory) = &args.into else {
+        output::plain(|out| out.write_all(reference().as_bytes()))?;
+        return Ok(Exit::Fine);
+    };
+    for document in documents() {
+        let path = directory.join(&document.path);
+        let above = path.parent().unwrap_or(directory);
+        fs::create_dir_all(above)
+            .and_then(|()| fs::write(&path, document.text))
+            .map_err(|error| unwritable(&path, &error))?;
+    }
     Ok(Exit::Fine)
 }
 
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("cannot write `{}`: {error}", input::name_of(path));
+    Box::new(
+        Diagnostic::error("write", Origin::NONE, message)
+            .with_help("check the directory and its permissions"),
+    )
+}
+
 /// The reference of all commands and options in Markdown: what docs/cli.md holds.
-#[must_use]
-pub fn reference() -> String {
+fn reference() -> String {
     let mut program = Cli::command().bin_name("ringfence");
     program.build();
     let mut text = String::from(

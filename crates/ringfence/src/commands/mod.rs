@@ -10,6 +10,8 @@ mod explain;
 mod lab;
 mod man;
 pub(crate) mod ports;
+pub(crate) mod rule;
+mod rules;
 mod test;
 
 use crate::{
@@ -25,6 +27,8 @@ use crate::{
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::Check(args) => check::run(args, context),
+        Command::Rule(args) => rule::run(args),
+        Command::Rules(args) => rules::run(args, context),
         Command::Connections(args) => connections::run(args, context),
         Command::Diff(args) => diff::run(args, context),
         Command::Explain(args) => explain::run(args, context),
@@ -33,6 +37,6 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure>
         Command::Dataplane(args) => dataplane::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
-        Command::Docs => docs::run(),
+        Command::Docs(args) => docs::run(args),
     }
 }

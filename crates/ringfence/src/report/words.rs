@@ -173,9 +173,13 @@ fn few(nets: &[IpNet]) -> Vec<String> {
     pieces
 }
 
-/// `1 workload`, `3 workloads`.
+/// `1 workload`, `3 workloads`, `2 policies`.
 pub(crate) fn count(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+    match thing.strip_suffix('y') {
+        _ if number == 1 => format!("1 {thing}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {thing}s"),
+    }
 }
 
 #[cfg(test)]

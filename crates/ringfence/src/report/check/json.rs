@@ -1,13 +1,11 @@
-//! `check` as JSON, version 1. In: findings. Out: one object.
+//! `check` as JSON, version 1. In: a report. Out: one object with the findings; what is suppressed is not among them.
 
 use std::io::{self, Write};
 
-use ringfence_lint::{Checked, Finding};
-use ringfence_model::{
-    diagnostic::Related,
-    origin::{Origin, Position, Sources},
-};
+use ringfence_lint::finding::Fix;
 use serde::Serialize;
+
+use super::{Place, Report, Reported};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -27,8 +25,16 @@ struct FindingJson<'a> {
     end_column: u32,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<&'a str>,
+    /// Kind, namespace and name.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    object: &'a str,
+    fingerprint: String,
     related: Vec<RelatedJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<FixJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -38,15 +44,36 @@ struct RelatedJson<'a> {
     message: &'a str,
 }
 
-/// Writes the findings.
-pub(crate) fn write(checked: &Checked, sources: &Sources, out: &mut dyn Write) -> io::Result<()> {
-    let findings = checked.findings.iter().map(|finding| of_finding(finding, sources)).collect();
+#[derive(Serialize)]
+struct FixJson<'a> {
+    title: &'a str,
+    edits: Vec<EditJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct EditJson<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+    replacement: &'a str,
+}
+
+/// Writes the report.
+pub(crate) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let findings = report.findings.iter().map(|reported| of_finding(reported, report)).collect();
     serde_json::to_writer_pretty(&mut *out, &Document { version: 1, findings })?;
     writeln!(out)
 }
 
-fn of_finding<'a>(finding: &'a Finding, sources: &'a Sources) -> FindingJson<'a> {
-    let (file, start, end) = place(finding.origin, sources);
+fn of_finding<'a>(reported: &'a Reported<'a>, report: &Report<'a>) -> FindingJson<'a> {
+    let finding = reported.finding;
+    let Place { file, start, end } = report.place(finding.origin);
+    let related = finding.related.iter().map(|related| {
+        let Place { file, start, .. } = report.place(related.origin);
+        RelatedJson { file, line: start.line, message: &related.message }
+    });
     FindingJson {
         rule: finding.rule.code,
         name: finding.rule.name,
@@ -57,21 +84,26 @@ fn of_finding<'a>(finding: &'a Finding, sources: &'a Sources) -> FindingJson<'a>
         end_line: end.line,
         end_column: end.column,
         message: &finding.message,
+        label: finding.label.as_deref(),
         help: finding.help.as_deref(),
-        related: finding.related.iter().map(|related| of_related(related, sources)).collect(),
+        object: &reported.fingerprint.object,
+        fingerprint: reported.id(),
+        related: related.collect(),
+        fix: finding.fix.as_ref().map(|fix| of_fix(fix, report)),
     }
 }
 
-fn of_related<'a>(related: &'a Related, sources: &'a Sources) -> RelatedJson<'a> {
-    let (file, start, _) = place(related.origin, sources);
-    RelatedJson { file, line: start.line, message: &related.message }
-}
-
-/// The file, the first position and the one past the last; the beginning of nothing if no text holds it.
-fn place(origin: Origin, sources: &Sources) -> (&str, Position, Position) {
-    sources
-        .get(origin.source)
-        .map_or(("", Position { line: 1, column: 1 }, Position { line: 1, column: 1 }), |source| {
-            (&*source.name, source.position(origin.start), source.position(origin.end))
-        })
+fn of_fix<'a>(fix: &'a Fix, report: &Report<'a>) -> FixJson<'a> {
+    let edits = fix.edits.iter().map(|edit| {
+        let Place { file, start, end } = report.place(edit.origin);
+        EditJson {
+            file,
+            line: start.line,
+            column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+            replacement: &edit.replacement,
+        }
+    });
+    FixJson { title: &fix.title, edits: edits.collect() }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use ringfence_analysis::matrix::Finding;
 
 use super::{Tested, explanation};
+use crate::report::github::{data, property};
 
 /// Writes the report.
 pub(crate) fn write(tested: &Tested<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -39,14 +40,4 @@ fn annotate(
 ) -> io::Result<()> {
     let (file, title) = (property(file), property(title));
     writeln!(out, "::{level} file={file},line={line},title={title}::{}", data(message))
-}
-
-/// Escapes the message of a workflow command.
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// Escapes a property of a workflow command.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,0 +1,125 @@
+//! A block of all addresses, which holds those of the cluster's pods too.
+
+use std::collections::BTreeSet;
+
+use ringfence_model::{network_policy::NetworkPeer, tier::Action, verdict::Direction};
+use ringfence_policy::compiled::{Choice, PodSet};
+
+use crate::{
+    context::Context,
+    finding::Findings,
+    rule::{Example, Rule, Severity},
+    walk::{self, Body, workload_names},
+};
+
+pub(super) static RULE: Rule = Rule {
+    code: "RF207",
+    name: "internet-includes-cluster",
+    severity: Severity::Warning,
+    since: "0.1.0",
+    opt_in: false,
+    summary: "`0.0.0.0/0` is every pod of the cluster too, not only the internet",
+    what: "Reports egress rules to `0.0.0.0/0` or `::/0` (and ingress from it, as an info) whose `except` leaves pods of the \
+           input in, as far as the engine can tell, where no selector of the rule chooses them as well. It keeps silent \
+           under CNIs whose blocks never match pods, about rules of Cilium policies, which do not either, and where all \
+           pods of the input are subjects of the policy.",
+    why: "What was meant for the internet opens the databases of every namespace as well: a block matches the addresses \
+          of pods and nodes like any other.",
+    bad: Example::new(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: worker, namespace: shop}
+spec: {containers: [{name: worker, image: worker}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: vault, namespace: secrets}
+spec: {containers: [{name: vault, image: vault}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: external-apis, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress:
+    - to:
+        - ipBlock:
+            cidr: 0.0.0.0/0
+            except: [169.254.0.0/16]
+",
+    ),
+    good: Example::new(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: worker, namespace: shop}
+spec: {containers: [{name: worker, image: worker}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: vault, namespace: secrets}
+spec: {containers: [{name: vault, image: vault}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: external-apis, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress:
+    - to:
+        - ipBlock:
+            cidr: 0.0.0.0/0
+            except: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16]
+",
+    ),
+    check,
+};
+
+fn check(context: &Context<'_>, findings: &mut Findings) {
+    let cni = context.facts().cni.as_ref();
+    if cni.is_some_and(|cni| !cni.profile.ip_block_matches_cluster || !cni.profile.enforces) {
+        return;
+    }
+    for rule in walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept) {
+        let Body::Network(policy, network) = rule.body else { continue };
+        let wide = |peer: &&NetworkPeer| matches!(peer, NetworkPeer::IpBlock { cidr, .. } if cidr.prefix_len() == 0);
+        let Some(peer) = network.peers.iter().find(wide) else { continue };
+        let chosen = |peer: &NetworkPeer| context.scope.chosen(Choice::NetworkPeer(policy, peer));
+        let others = network.peers.iter().filter(|other| matches!(other, NetworkPeer::Pods { .. }));
+        let others = others.map(chosen).fold(PodSet::default(), |all, set| all.union(&set));
+        let subject = rule.subject(context);
+        let strangers = chosen(peer).difference(&others).difference(&subject);
+        if strangers.is_empty() {
+            continue;
+        }
+        let namespaces: BTreeSet<&str> =
+            strangers.iter().filter_map(|pod| Some(&*context.cluster.pod(pod)?.namespace)).collect();
+        let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else { continue };
+        let (who, verb) = match rule.direction {
+            Direction::Egress => ("to", "opens"),
+            Direction::Ingress => ("from", "lets in"),
+        };
+        let message = format!(
+            "`{}` {verb} pods of the cluster too: {}",
+            rule.meta.full_name(),
+            workload_names(context.cluster, &strangers)
+        );
+        let finding = findings.report(block.place(&context.places), message);
+        finding
+            .label(format!(
+                "{who} all addresses, those of {} pods in {} namespaces among them",
+                strangers.len(),
+                namespaces.len()
+            ))
+            .help(
+                "if only the internet is meant, list the networks of pods, nodes and Services in `except`, or all \
+                 private networks: `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, and `fc00::/7` for IPv6",
+            );
+        if rule.direction == Direction::Ingress {
+            finding.severity(Severity::Info);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Who can ask a resolver. In: the cluster, and what is known about its resolver. Out: the pods that cannot, and the policies at
+//! which that lies.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use ringfence_model::{
+    address::Family,
+    cilium::Entity,
+    flow::Endpoint,
+    origin::Origin,
+    port::Protocol,
+    tier::Action,
+    verdict::{Direction, Outcome, Reason},
+    workload::{Pod, PodId},
+};
+
+use super::{
+    openings::{Opening, Policies, Who},
+    passage::{Cut, cut, flow},
+};
+use crate::{
+    context::Context,
+    facts::{
+        Resolver,
+        backends::pods_of,
+        dns::{DNS_PORT, NAMESPACES},
+    },
+};
+
+/// Ports at which resolvers' pods listen: the well-known one, and OpenShift's.
+const POD_PORTS: [u16; 2] = [DNS_PORT, 5353];
+
+/// Addresses at which node-local resolvers listen by default: NodeLocal DNSCache, that of Kubespray, that of AKS.
+const LOCAL: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(169, 254, 20, 10), Ipv4Addr::new(169, 254, 25, 10), Ipv4Addr::new(169, 254, 10, 10)];
+
+/// A policy, or a rule that denies, at which it lies that something does not pass.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Culprit {
+    /// Where it is written.
+    pub(super) origin: Origin,
+    /// The name of the policy.
+    pub(super) name: String,
+    /// Whether a rule of the policy denies outright.
+    pub(super) denies: bool,
+    /// The side.
+    pub(super) direction: Direction,
+}
+
+/// What a pod's questions come to.
+pub(super) enum Asking {
+    /// They pass, or it is not known whether they do.
+    Passes,
+    /// They are dropped, and what drops them. Nothing passes to the sample, where the resolver's pods are known.
+    Cut(Vec<Culprit>, Option<Box<Cut>>),
+}
+
+/// The questions of pods.
+pub(super) struct Questions<'c, 'a> {
+    context: &'c Context<'a>,
+    pub(super) policies: Policies<'c>,
+    /// Whether the pods of a namespace show that they could answer questions.
+    answering: BTreeMap<&'c str, bool>,
+}
+
+impl<'c, 'a> Questions<'c, 'a> {
+    pub(super) fn new(context: &'c Context<'a>) -> Self {
+        let mut answering: BTreeMap<&str, bool> = BTreeMap::new();
+        for pod in &context.cluster.pods {
+            let answers = pod.ports.iter().any(|port| POD_PORTS.contains(&port.port));
+            *answering.entry(&pod.namespace).or_default() |= answers;
+        }
+        Self { context, policies: Policies::new(context), answering }
+    }
+
+    /// The pods that ask the cluster's resolver.
+    pub(super) fn askers(&self) -> impl Iterator<Item = (PodId, &'c Pod)> {
+        let dns = &self.context.facts().dns;
+        let asks = move |(id, pod): &(PodId, &Pod)| {
+            let policy = pod.details.as_ref().and_then(|details| details.dns_policy.as_deref());
+            !pod.finished
+                && !pod.host_network
+                && !matches!(policy, Some("None" | "Default"))
+                && !dns.iter().any(|resolver| resolver.pods.binary_search(id).is_ok())
+        };
+        (0..).map(PodId).zip(&self.context.cluster.pods).filter(asks)
+    }
+
+    /// What becomes of the questions that a pod asks over a protocol.
+    pub(super) fn ask(&self, id: PodId, protocol: Protocol) -> Asking {
+        let resolvers = &self.context.facts().dns;
+        let mut culprits = Vec::new();
+        let mut sample = None;
+        if resolvers.is_empty() {
+            let isolating = self.policies.isolating(id, Direction::Egress);
+            if isolating.is_empty() || !self.to_resolvers(id, protocol).is_empty() {
+                return Asking::Passes;
+            }
+            culprits.extend(isolating.iter().map(|meta| Culprit {
+                origin: meta.origin,
+                name: meta.full_name(),
+                denies: false,
+                direction: Direction::Egress,
+            }));
+        }
+        for resolver in resolvers {
+            let Some(cut) = self.cut_from(id, resolver, protocol) else { return Asking::Passes };
+            culprits.extend(self::culprits(&cut));
+            sample.get_or_insert_with(|| Box::new(cut));
+        }
+        let local = self.context.facts().node_local_dns.iter().map(|local| local.address);
+        if local.chain(LOCAL.map(IpAddr::V4)).any(|address| self.passes_to(id, address, protocol)) {
+            return Asking::Passes;
+        }
+        culprits.sort();
+        culprits.dedup();
+        Asking::Cut(culprits, sample)
+    }
+
+    /// A sample of what is denied between a pod and a resolver; nothing if anything passes.
+    pub(super) fn cut_from(&self, id: PodId, resolver: &Resolver, protocol: Protocol) -> Option<Cut> {
+        let cluster = self.context.cluster;
+        let target = |to: &PodId| Some((*to, resolver.port(cluster.pod(*to)?, protocol)?));
+        let targets: Vec<(PodId, u16)> = resolver.pods.iter().filter_map(target).collect();
+        cut(self.context.compiled, &[id], &targets, protocol)
+    }
+
+    /// Whether a question to an address may pass.
+    pub(super) fn passes_to(&self, id: PodId, address: IpAddr, protocol: Protocol) -> bool {
+        let ends = (Endpoint::Pod(id), Endpoint::Address(address));
+        let flow = flow(ends.0, ends.1, Family::of(address), protocol, DNS_PORT);
+        self.context.compiled.outcome(&flow) != Outcome::Deny
+    }
+
+    /// The peers of a pod's rules that could be a resolver of which the input shows nothing.
+    pub(super) fn to_resolvers(&self, id: PodId, protocol: Protocol) -> Vec<Opening<'c>> {
+        let openings = POD_PORTS
+            .iter()
+            .flat_map(|port| self.policies.openings(id, Direction::Egress, Some((protocol, *port))));
+        openings.filter(|opening| self.may_resolve(opening)).collect()
+    }
+
+    fn may_resolve(&self, opening: &Opening<'_>) -> bool {
+        let answers = |namespace: &str| {
+            NAMESPACES.contains(&namespace) || self.answering.get(namespace).copied().unwrap_or(true)
+        };
+        match opening.who {
+            Who::Everyone | Who::Addresses | Who::Other => true,
+            Who::Name => false,
+            Who::Entity(entity) => entity != Entity::None,
+            Who::Pods { own: Some(own), .. } => answers(own),
+            Who::Pods { own: None, namespaces: None } => true,
+            Who::Pods { own: None, namespaces: Some(selector) } => {
+                let mut selected = self.context.scope.namespaces(selector).into_iter().peekable();
+                NAMESPACES.iter().any(|name| self.policies.may_select(selector, name))
+                    || selected.peek().is_none()
+                    || selected.any(|namespace| answers(&namespace.name))
+            }
+        }
+    }
+
+    /// Whether rules let a pod out to what it asks for by a name: pods, and names. Addresses, and with them the API server, whose
+    /// address every pod is told, are not.
+    pub(super) fn needs_names(&self, id: PodId) -> bool {
+        let openings = self.policies.openings(id, Direction::Egress, None);
+        openings.iter().any(|opening| matches!(opening.who, Who::Pods { .. } | Who::Name))
+    }
+
+    /// Whether rules let a pod out to anything.
+    pub(super) fn is_let_out(&self, id: PodId) -> bool {
+        let openings = self.policies.openings(id, Direction::Egress, None);
+        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None)))
+    }
+
+    /// Whether a namespace shows a pod that runs.
+    pub(super) fn pods_in(&self, namespace: &str) -> usize {
+        pods_of(self.context.cluster, namespace).filter(|(_, pod)| !pod.finished && !pod.host_network).count()
+    }
+}
+
+/// What denies a sample: the egress side comes first, since nobody looks at the other as long as it denies.
+pub(super) fn culprits(cut: &Cut) -> Vec<Culprit> {
+    let direction = if cut.denies(Direction::Egress) { Direction::Egress } else { Direction::Ingress };
+    let reasons = cut.side(direction).reasons.iter();
+    let culprit = |reason: &Reason| match reason {
+        Reason::Rule(rule) if rule.action == Action::Deny => {
+            Some(Culprit { origin: rule.origin, name: rule.policy.full_name(), denies: true, direction })
+        }
+        Reason::Isolated(meta) => {
+            Some(Culprit { origin: meta.origin, name: meta.full_name(), denies: false, direction })
+        }
+        _ => None,
+    };
+    reasons.filter_map(culprit).collect()
+}
+
+/// Pods by what cuts them off: of several policies that cut off the same pods, the one that cuts off most pods of their
+/// namespace.
+pub(super) fn attribute<'a, T: Copy>(
+    cut: impl IntoIterator<Item = (&'a str, T, Vec<Culprit>)>,
+) -> BTreeMap<Culprit, Vec<T>> {
+    let mut by_namespace: BTreeMap<&str, Vec<(T, Vec<Culprit>)>> = BTreeMap::new();
+    for (namespace, pod, culprits) in cut {
+        by_namespace.entry(namespace).or_default().push((pod, culprits));
+    }
+    let mut attributed: BTreeMap<Culprit, Vec<T>> = BTreeMap::new();
+    for mut pods in by_namespace.into_values() {
+        let mut count: BTreeMap<&Culprit, usize> = BTreeMap::new();
+        for culprit in pods.iter().flat_map(|(_, culprits)| culprits) {
+            *count.entry(culprit).or_default() += 1;
+        }
+        let mut order: Vec<(usize, Culprit)> =
+            count.into_iter().map(|(culprit, pods)| (pods, culprit.clone())).collect();
+        order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        for (_, culprit) in order {
+            let (of_it, rest): (Vec<_>, Vec<_>) =
+                pods.into_iter().partition(|(_, culprits)| culprits.contains(&culprit));
+            pods = rest;
+            if !of_it.is_empty() {
+                attributed.entry(culprit).or_default().extend(of_it.into_iter().map(|(pod, _)| pod));
+            }
+        }
+    }
+    attributed
+}
