@@ -19,6 +19,7 @@ pub mod page;
 pub mod rule;
 pub mod rules;
 mod run;
+mod selection;
 pub mod settings;
 mod superfluous;
 mod suppress;

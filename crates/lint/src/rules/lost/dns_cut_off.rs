@@ -34,7 +34,8 @@ pub(super) static RULE: Rule = Rule {
            policies that keep the resolver's pods from receiving them). Where the input shows the resolver, the engine is \
            asked about its pods, at the ports that they listen on: on OpenShift that is 5353, whatever the Service says. Where \
            it does not, only pods are reported for which no rule is for port 53 of anything that could be a resolver. \
-           It is a warning for pods that no rule lets out to other pods or to names, and info where a \
+           It is a warning for pods that no rule lets out to other pods or to names, and \
+           where a resolver runs on every node; it is info where a \
            policy of single workloads lets nothing out at all. Pods with \
            `dnsPolicy: None` or `Default`, and the resolver itself, are left out.",
     why: "The first step of nearly every connection is a DNS question. Without an answer the application reports that a name \
@@ -165,6 +166,11 @@ fn report(
         blame(finding, cut, culprit.direction, names.first().map_or("", String::as_str));
         finding.related.retain(|related| related.origin != culprit.origin);
     }
+    for opening in questions.for_dns(first) {
+        if finding.related.iter().all(|known| known.origin != opening.origin) {
+            finding.related(opening.origin, "a rule for port 53, which does not lead to a resolver");
+        }
+    }
     if culprit.direction == Direction::Egress && !culprit.denies {
         finding.help(help(context, questions, pods, sample));
     } else {
@@ -181,7 +187,9 @@ fn severity(
     pods: &[PodId],
 ) -> Severity {
     if pods.iter().any(|id| questions.needs_names(*id)) {
-        return Severity::Error;
+        // A resolver on the pod's own node may answer all the same.
+        let local = !context.facts().node_local_dns.is_empty();
+        return if local { Severity::Warning } else { Severity::Error };
     }
     let policies = &context.cluster.network_policies;
     let own = policies.iter().find(|policy| policy.meta.origin == culprit.origin);

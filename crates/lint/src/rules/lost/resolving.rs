@@ -143,6 +143,14 @@ impl<'c, 'a> Questions<'c, 'a> {
         openings.filter(|opening| self.may_resolve(opening)).collect()
     }
 
+    /// The rules of a pod that name the port of DNS.
+    pub(super) fn for_dns(&self, id: PodId) -> Vec<Opening<'c>> {
+        let openings = [Protocol::Udp, Protocol::Tcp]
+            .into_iter()
+            .flat_map(|protocol| self.policies.openings(id, Direction::Egress, Some((protocol, DNS_PORT))));
+        openings.filter(|opening| opening.port.is_some()).collect()
+    }
+
     fn may_resolve(&self, opening: &Opening<'_>) -> bool {
         let answers = |namespace: &str| {
             NAMESPACES.contains(&namespace) || self.answering.get(namespace).copied().unwrap_or(true)

@@ -36,7 +36,8 @@ pub(super) struct OneSided {
     pub(super) origin: Origin,
     /// The port that does not pass, if other ports of the rule do.
     pub(super) port: Option<PortMatch>,
-    /// Whether the peer names pods: a whole namespace or everybody was hardly meant as a whole.
+    /// Whether the peer names pods, or one of them declares a port that the rule names: a whole namespace or everybody was
+    /// hardly meant as a whole.
     pub(super) named: bool,
     /// The pods that the policy applies to.
     pub(super) subjects: PodSet,
@@ -202,11 +203,18 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
         Direction::Egress => (allow.subjects.clone(), unit.pods.clone()),
         Direction::Ingress => (unit.pods.clone(), allow.subjects.clone()),
     };
+    // Somebody there declares a port that the rule names: those were meant.
+    let declares = |unit: &Unit| {
+        let mut pods = unit.pods.iter().filter_map(|id| context.cluster.pod(id));
+        direction == Direction::Egress
+            && !allow.ports.is_empty()
+            && pods.any(|pod| !pod.ports.is_empty() && is_declared(pod, &allow.ports))
+    };
     let report = |unit: &Unit, origin, port, cut| OneSided {
         policy: allow.policy.clone(),
         origin,
         port,
-        named: unit.named,
+        named: unit.named || declares(unit),
         subjects: allow.subjects.clone(),
         others: unit.pods.clone(),
         ports: allow.ports.clone(),
