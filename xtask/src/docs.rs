@@ -1,8 +1,14 @@
-//! Generated documents. In: the program. Out: docs/cli.md as the program describes itself, or a complaint that it is not.
+//! Generated documents. In: the program. Out: the documents as the program and its rules describe themselves, or a complaint
+//! that they are not.
+
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::run;
+
+/// The directory below docs that holds nothing but generated documents.
+const GENERATED: &str = "rules";
 
 /// What to do with the documents.
 #[derive(clap::Args)]
@@ -24,17 +30,66 @@ impl Args {
 /// # Errors
 /// If one is out of date, or cannot be made.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let path = run::root().join("docs/cli.md");
-    let wanted = run::output(run::cargo().args(["run", "--quiet", "--package", "ringfence", "--", "docs"]))?;
-    // A document that is missing differs from what it should be.
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    if found == wanted {
-        println!("docs/cli.md is up to date");
-    } else if args.check {
-        bail!("docs/cli.md is not what the program says: run `cargo xtask docs`");
-    } else {
-        std::fs::write(&path, wanted).context("cannot write docs/cli.md")?;
-        println!("docs/cli.md is written anew");
+    let made = run::target().join("generated-docs");
+    if made.exists() {
+        fs::remove_dir_all(&made).context("cannot remove what was generated before")?;
+    }
+    let mut generate = run::cargo();
+    generate.args(["run", "--quiet", "--package", "ringfence", "--", "docs", "--into"]).arg(&made);
+    run::go(&mut generate)?;
+    let docs = run::root().join("docs");
+    let mut wanted = BTreeMap::new();
+    texts(&made, "", &mut wanted)?;
+    let mut found = BTreeMap::new();
+    texts(&docs.join(GENERATED), &format!("{GENERATED}/"), &mut found)?;
+    let mut changed = Vec::new();
+    for (path, text) in &wanted {
+        // A document that is missing differs from what it should be.
+        if fs::read_to_string(docs.join(path)).unwrap_or_default() == *text {
+            continue;
+        }
+        changed.push(path.as_str());
+        if !args.check {
+            write(&docs.join(path), text)?;
+        }
+    }
+    for path in found.keys().filter(|path| !wanted.contains_key(*path)) {
+        changed.push(path);
+        if !args.check {
+            fs::remove_file(docs.join(path)).with_context(|| format!("cannot remove docs/{path}"))?;
+        }
+    }
+    match changed.as_slice() {
+        [] => println!("{} generated documents are up to date", wanted.len()),
+        changed if args.check => {
+            bail!("not what the program says: {}; run `cargo xtask docs`", changed.join(", "));
+        }
+        changed => println!("written anew: {}", changed.join(", ")),
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let above = path.parent().unwrap_or(path);
+    fs::create_dir_all(above)
+        .and_then(|()| fs::write(path, text))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The texts in a directory and below it, by their paths with a prefix; none if it is not there.
+fn texts(directory: &Path, prefix: &str, into: &mut BTreeMap<String, String>) -> Result<()> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let unreadable = || format!("cannot read {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            texts(&path, &format!("{prefix}{name}/"), into)?;
+        } else {
+            into.insert(format!("{prefix}{name}"), fs::read_to_string(&path).with_context(unreadable)?);
+        }
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use ringfence_policy::{
 use crate::{
     facts::Facts,
     input::Input,
+    selection::Selections,
     settings::Settings,
     suppress::{ANNOTATION, Suppressions, Used},
 };
@@ -39,6 +40,7 @@ pub struct Context<'a> {
     facts: OnceLock<Facts>,
     suppressions: OnceLock<Suppressions>,
     used: OnceLock<Used>,
+    selections: OnceLock<Selections<'a>>,
 }
 
 impl<'a> Context<'a> {
@@ -60,6 +62,7 @@ impl<'a> Context<'a> {
             facts: OnceLock::new(),
             suppressions: OnceLock::new(),
             used: OnceLock::new(),
+            selections: OnceLock::new(),
         }
     }
 
@@ -102,5 +105,10 @@ impl<'a> Context<'a> {
     /// Which suppressions did something; nothing before the rules have run.
     pub(crate) fn used(&self) -> Option<&Used> {
         self.used.get()
+    }
+
+    /// Every place that selects pods, with what it means.
+    pub(crate) fn selections(&self) -> &Selections<'a> {
+        self.selections.get_or_init(|| Selections::new(self))
     }
 }

@@ -43,7 +43,7 @@ impl<'a> Fingerprints<'a> {
         Self { sources: &input.compiled.cluster().sources, objects }
     }
 
-    /// The innermost object that holds a place.
+    /// The innermost object that a place begins in.
     #[must_use]
     pub fn object(&self, at: Origin) -> Option<&'a ObjectRef> {
         let after = self.objects.partition_point(|object| {
@@ -53,7 +53,7 @@ impl<'a> Fingerprints<'a> {
         let before = self.objects.get(..after)?.iter().rev();
         before
             .take_while(|object| object.body.source == at.source)
-            .find(|object| at.end <= object.body.end)
+            .find(|object| at.start < object.body.end)
             .copied()
     }
 

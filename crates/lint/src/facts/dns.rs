@@ -1,7 +1,7 @@
 //! What answers DNS questions. In: Services, workloads and their arguments; what is stated. Out: the resolvers with their
 //! pods and the ports that these listen on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ringfence_model::{
     port::Protocol,
@@ -162,6 +162,9 @@ fn declared(context: &Context<'_>, pods: &[PodId]) -> Vec<(Protocol, TargetPort)
     ports
 }
 
+/// The address that NodeLocal DNSCache takes where its arguments name none.
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10));
+
 /// The `-localip` arguments of NodeLocal DNSCache; those that are addresses of Services count too: on these nodes the cache
 /// takes the questions to the cluster's resolver.
 pub(super) fn local(context: &Context<'_>) -> Vec<LocalResolver> {
@@ -179,14 +182,21 @@ pub(super) fn local(context: &Context<'_>) -> Vec<LocalResolver> {
             if images::last_name(container) != Some("k8s-dns-node-cache") {
                 continue;
             }
-            for address in local_addresses(&container.arguments) {
+            let mut stated = local_addresses(&container.arguments);
+            let words = if stated.is_empty() {
+                stated.push(LOCAL);
+                format!("`{}/{}` is a resolver on every node", pod.namespace, pod.name)
+            } else {
+                format!("`-localip` of `{}/{}`", pod.namespace, pod.name)
+            };
+            for address in stated {
                 let service =
                     context.cluster.services.iter().any(|service| service.cluster_ips.contains(&address));
                 if service || found.iter().any(|known| known.address == address) {
                     continue;
                 }
-                let words = format!("`-localip` of `{}/{}`", pod.namespace, pod.name);
-                found.push(LocalResolver { address, evidence: Evidence::new(container.origin, words) });
+                let evidence = Evidence::new(container.origin, words.clone());
+                found.push(LocalResolver { address, evidence });
             }
         }
     }

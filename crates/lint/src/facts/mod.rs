@@ -12,6 +12,7 @@ mod prometheus;
 mod sensitive;
 
 use ringfence_model::{
+    address,
     cluster::Cluster,
     origin::Origin,
     workload::{PodId, WorkloadId},
@@ -60,10 +61,12 @@ pub struct Facts {
     pub controllers: Vec<Controller>,
     /// What scrapes metrics.
     pub prometheus: Vec<Scraper>,
-    /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
-    ingress_classes: Vec<(String, String)>,
     /// What holds data or secrets, in the order of the workloads.
     pub sensitive: Vec<Sensitive>,
+    /// The families of the cluster ([`Cluster::families`], which looks at every address).
+    pub families: Vec<address::Family>,
+    /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
+    ingress_classes: Vec<(String, String)>,
 }
 
 impl Facts {
@@ -77,8 +80,9 @@ impl Facts {
             api_server: api_server::endpoints(context),
             controllers: controllers::controllers(context),
             prometheus: prometheus::scrapers(context),
-            ingress_classes: controllers::classes(context),
             sensitive: sensitive::find(context.cluster, context.settings),
+            families: context.cluster.families(),
+            ingress_classes: controllers::classes(context),
         }
     }
 

@@ -153,3 +153,42 @@ fn weight(word: &str) -> usize {
         1 + "RF000".len()
     }
 }
+
+/// Whether a text is a day of the calendar, written `YYYY-MM-DD`.
+pub(crate) fn is_date(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let mut part = |digits: usize| -> Option<u32> {
+        let part = parts.next().filter(|part| part.len() == digits)?;
+        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?
+    };
+    let (Some(year), Some(month), Some(day)) = (part(4), part(2), part(2)) else { return false };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
+    };
+    (1..=days).contains(&day) && parts.next().is_none()
+}
+
+/// A regular expression that matches what another matches as a whole.
+pub(crate) fn whole(pattern: &str) -> String {
+    format!("^(?:{pattern})$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_days_of_the_calendar() {
+        assert!(is_date("2026-01-24") && is_date("2024-02-29"));
+        for wrong in
+            ["2026-02-29", "2026-13-01", "2026-1-24", "24-01-2026", "2026-01-24-", "2026-00-10", "+026-01-24"]
+        {
+            assert!(!is_date(wrong), "{wrong}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use ringfence_model::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Hygiene, PerPath, Settings, Stated};
+use super::{Hygiene, PerPath, Settings, Stated, is_date, whole};
 use crate::{rule::Severity, rules, suppress};
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,8 +61,8 @@ struct HygieneTable {
     owner: Option<String>,
     reason: Option<String>,
     last_reviewed: Option<String>,
-    reviewed_since: Option<String>,
-    name_pattern: Option<String>,
+    reviewed_since: Option<Spanned<String>>,
+    name_pattern: Option<Spanned<String>>,
 }
 
 /// A mistake: where, what, and what to do.
@@ -143,7 +143,7 @@ fn convert(file: File, mistakes: &mut Vec<Mistake>) -> Settings {
         per_path,
         base: None,
         cluster: stated(cluster, mistakes),
-        hygiene: asked(hygiene),
+        hygiene: asked(hygiene, mistakes),
     }
 }
 
@@ -211,14 +211,26 @@ fn each<T: std::str::FromStr>(
         .collect()
 }
 
-fn asked(table: HygieneTable) -> Hygiene {
+fn asked(table: HygieneTable, mistakes: &mut Vec<Mistake>) -> Hygiene {
     let default = Hygiene::default();
+    if let Some(day) = table.reviewed_since.as_ref().filter(|day| !is_date(day.get_ref())) {
+        let message = format!("`{}` is no date", day.get_ref());
+        mistakes.push((day.span(), message, "write it like `2026-01-24`".to_owned()));
+    }
+    if let Some(pattern) = &table.name_pattern
+        && let Err(error) = regex::Regex::new(&whole(pattern.get_ref()))
+    {
+        let last = error.to_string();
+        let reason = last.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let message = format!("`{}` is no regular expression: {reason}", pattern.get_ref());
+        mistakes.push((pattern.span(), message, "write it like `(allow|deny)-[a-z0-9-]+`".to_owned()));
+    }
     Hygiene {
         owner: table.owner.unwrap_or(default.owner),
         reason: table.reason.unwrap_or(default.reason),
         last_reviewed: table.last_reviewed.unwrap_or(default.last_reviewed),
-        reviewed_since: table.reviewed_since,
-        name_pattern: table.name_pattern,
+        reviewed_since: table.reviewed_since.map(Spanned::into_inner),
+        name_pattern: table.name_pattern.map(Spanned::into_inner),
     }
 }
 

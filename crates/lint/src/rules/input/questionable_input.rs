@@ -15,8 +15,8 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "something that the API server takes, but that probably does not say what was meant",
     what: "Reports what can be read but looks like a slip: a field of a workload or Service with a misspelt name, a value given \
-           twice, an empty rule, bits of an address behind its prefix length, a kustomization that is not applied. Policies of \
-           kinds that are not read here (those of Calico or Istio, for example) are worth an info: whatever is said about the \
+           twice, an empty rule, bits of an address behind its prefix length. A kustomization, which is not applied here, and \
+           policies of kinds that are not read (those of Calico, for example) are worth an info: whatever is said about the \
            cluster is said as if they did not exist.",
     why: "The API server drops or ignores what it does not know, and the object does something else than it seems to.",
     bad: Example::new(

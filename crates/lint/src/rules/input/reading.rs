@@ -42,7 +42,7 @@ pub(crate) fn sort(context: &Context<'_>, diagnostic: &Diagnostic) -> Sort {
         // `policy-types-omit-rules`; what has no effect for want of `policyTypes` is another matter.
         ("no-effect", _) if omits_direction(context, diagnostic) => Sort::Elsewhere,
         // Nobody's fault: the verdicts lack something.
-        ("foreign-policy", _) => Sort::WorthKnowing,
+        ("foreign-policy" | "kustomization", _) => Sort::WorthKnowing,
         (_, Level::Error) => Sort::Rejected,
         (_, Level::Warning) => Sort::Questionable,
         (_, Level::Note) => Sort::Elsewhere,

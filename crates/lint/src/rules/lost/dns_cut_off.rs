@@ -3,6 +3,7 @@
 use ringfence_analysis::explain::{labels, yaml};
 use ringfence_model::{
     Text,
+    flow::Flow,
     label::{Operator, Requirement, Selector},
     network_policy::NetworkPeer,
     origin::Origin,
@@ -13,7 +14,7 @@ use ringfence_model::{
 
 use super::{
     missing::{Missing, port},
-    passage::{Cut, blame, listed, workload_name, workloads},
+    passage::{Budget, Cut, blame, listed, workload_name, workloads},
     resolving::{Asking, Culprit, Questions, attribute},
 };
 use crate::{
@@ -34,7 +35,8 @@ pub(super) static RULE: Rule = Rule {
            policies that keep the resolver's pods from receiving them). Where the input shows the resolver, the engine is \
            asked about its pods, at the ports that they listen on: on OpenShift that is 5353, whatever the Service says. Where \
            it does not, only pods are reported for which no rule is for port 53 of anything that could be a resolver. \
-           It is a warning for pods that no rule lets out to other pods or to names, and info where a \
+           It is a warning for pods that no rule lets out to other pods or to names, and \
+           where a resolver runs on every node; it is info where a \
            policy of single workloads lets nothing out at all. Pods with \
            `dnsPolicy: None` or `Default`, and the resolver itself, are left out.",
     why: "The first step of nearly every connection is a DNS question. Without an answer the application reports that a name \
@@ -112,7 +114,7 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let questions = Questions::new(context);
-    let mut cuts: Vec<(PodId, Option<Box<Cut>>)> = Vec::new();
+    let mut cuts: Vec<(PodId, Option<Flow>)> = Vec::new();
     let mut cut_pods = Vec::new();
     for (id, pod) in questions.askers() {
         if let Asking::Cut(culprits, cut) = questions.ask(id, Protocol::Udp) {
@@ -120,8 +122,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             cuts.push((id, cut));
         }
     }
+    let budget = Budget::new();
     for (culprit, pods) in attribute(cut_pods) {
-        report(context, &questions, &culprit, &pods, &cuts, findings);
+        report(context, &questions, &culprit, &pods, &cuts, &budget, findings);
     }
 }
 
@@ -130,15 +133,15 @@ fn report(
     questions: &Questions<'_, '_>,
     culprit: &Culprit,
     pods: &[PodId],
-    cuts: &[(PodId, Option<Box<Cut>>)],
+    cuts: &[(PodId, Option<Flow>)],
+    budget: &Budget,
     findings: &mut Findings,
 ) {
     let cluster = context.cluster;
     let names: Vec<String> =
         workloads(cluster, pods.iter().copied()).into_iter().map(|id| workload_name(cluster, id)).collect();
     let Some(first) = pods.first().copied() else { return };
-    let sample =
-        cuts.binary_search_by_key(&first, |(id, _)| *id).ok().and_then(|at| cuts.get(at)?.1.as_deref());
+    let sample = cuts.binary_search_by_key(&first, |(id, _)| *id).ok().and_then(|at| cuts.get(at)?.1.clone());
     let resolver = context.facts().dns.first();
     let of = resolver
         .map_or_else(|| "any resolver".to_owned(), |resolver| format!("the resolver `{}`", resolver.name));
@@ -161,12 +164,23 @@ fn report(
             format!("`{}` is the resolver: {}", resolver.name, resolver.evidence.words),
         );
     }
-    if let Some(cut) = sample {
+    let egress = culprit.direction == Direction::Egress && !culprit.denies;
+    if !budget.take() {
+        finding.help("let port 53 over UDP and TCP pass to the resolver");
+        return;
+    }
+    let cut = sample.map(|flow| Cut::of(context.compiled, flow));
+    if let Some(cut) = &cut {
         blame(finding, cut, culprit.direction, names.first().map_or("", String::as_str));
         finding.related.retain(|related| related.origin != culprit.origin);
     }
-    if culprit.direction == Direction::Egress && !culprit.denies {
-        finding.help(help(context, questions, pods, sample));
+    for opening in questions.for_dns(first) {
+        if finding.related.iter().all(|known| known.origin != opening.origin) {
+            finding.related(opening.origin, "a rule for port 53, which does not lead to a resolver");
+        }
+    }
+    if egress {
+        finding.help(help(context, questions, pods, cut.as_ref()));
     } else {
         finding.help("let port 53 over UDP and TCP pass here, before whatever else is denied");
     }
@@ -181,7 +195,9 @@ fn severity(
     pods: &[PodId],
 ) -> Severity {
     if pods.iter().any(|id| questions.needs_names(*id)) {
-        return Severity::Error;
+        // A resolver on the pod's own node may answer all the same.
+        let local = !context.facts().node_local_dns.is_empty();
+        return if local { Severity::Warning } else { Severity::Error };
     }
     let policies = &context.cluster.network_policies;
     let own = policies.iter().find(|policy| policy.meta.origin == culprit.origin);

@@ -1,11 +1,9 @@
 //! Ingress from every pod of every namespace.
 
-use ringfence_model::{
-    label::Selector, network_policy::NetworkPeer, origin::Origin, port::PortSpec, verdict::Direction,
-};
+use ringfence_model::{label::Selector, network_policy::NetworkPeer, origin::Origin, verdict::Direction};
 use ringfence_policy::compiled::PodSet;
 
-use super::{everything::has_pods, sensitive_exposed};
+use super::{everything::has_pods, metrics::only_metrics, sensitive_exposed};
 use crate::{
     allow::{Allow, Body, Outside, allows},
     context::Context,
@@ -65,9 +63,6 @@ spec:
     check,
 };
 
-/// Names of ports that metrics are read from.
-const METRICS: [&str; 5] = ["metrics", "http-metrics", "https-metrics", "prometheus", "monitoring"];
-
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let exposed: Vec<Origin> = sensitive_exposed::rules(context);
     for allow in allows(context.cluster) {
@@ -122,7 +117,7 @@ fn report(
     finding.help(
         "name the namespaces (`kubernetes.io/metadata.name`) or the pods; addresses outside the cluster need an `ipBlock`",
     );
-    if is_metrics(allow) || matches!(allow.body, Body::Cilium(..)) {
+    if only_metrics(context, allow, subject) || matches!(allow.body, Body::Cilium(..)) {
         finding.severity(Severity::Info);
     }
 }
@@ -138,10 +133,4 @@ fn any_with_label(allow: &Allow<'_>) -> Option<Origin> {
         }
         _ => None,
     })
-}
-
-fn is_metrics(allow: &Allow<'_>) -> bool {
-    let ports = allow.ports();
-    let metrics = |spec: &PortSpec| matches!(spec, PortSpec::Named(name) if METRICS.contains(&&**name) || name.contains("metrics"));
-    !ports.is_empty() && ports.iter().all(|port| metrics(&port.ports))
 }

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use ringfence_model::{
-    cluster::Cluster,
-    origin::Origin,
-    service::{Service, ServiceType},
-    verdict::Direction,
-    workload::PodId,
-};
+use ringfence_model::{origin::Origin, verdict::Direction};
 
-use super::{everything::has_pods, peers_and_ports_apart, sensitive_exposed};
+use super::{
+    entries::Entries, everything::has_pods, metrics::only_metrics, peers_and_ports_apart, sensitive_exposed,
+};
 use crate::{
     allow::{By, Outside, allows},
     context::Context,
@@ -28,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "a rule lets in everybody, though nothing leads to the pods from outside",
     what: "Reports an ingress rule without `from`, or one from every address, for pods that no Service of type NodePort or \
            LoadBalancer, no Ingress and no route leads to, and that the API server does not call. A warning if the \
-           same namespace has such an entry for other pods, so that entries are known; else only worth knowing. Silent \
+           same namespace has such an entry for other pods, so that entries are known; else, and for metrics, only worth knowing. Silent \
            where `sensitive-exposed` or `peers-and-ports-apart` reports the rule, and about pods that are not given.",
     why: "A rule without `from` lets in every pod of every namespace, and every address. For pods that nothing leads to from \
           outside, the clients are pods, and can be named.",
@@ -96,7 +92,7 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let mut told: BTreeSet<Origin> = sensitive_exposed::rules(context).into_iter().collect();
     told.extend(peers_and_ports_apart::slips(context.cluster).into_iter().map(|slip| slip.ports));
-    let mut entries: Option<BTreeSet<PodId>> = None;
+    let mut entries: Option<Entries> = None;
     for allow in allows(context.cluster) {
         // Rules for all ports are reported as `allows-everything`.
         let all = allow.is_every_port() || allow.has_denials_beside();
@@ -111,8 +107,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         if subject.is_empty() || !has_pods(context, allow.meta.namespace.as_deref()) {
             continue;
         }
-        let entries = entries.get_or_insert_with(|| entered(context.cluster));
-        if subject.iter().any(|pod| entries.contains(&pod)) {
+        let entries = entries.get_or_insert_with(|| Entries::new(context));
+        if entries.lead_to(&subject) {
             continue;
         }
         let who = naming::listed_pods(context.cluster, subject.iter());
@@ -120,8 +116,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             breadth.at,
             format!("everybody may connect to {who}, though nothing leads there from outside"),
         );
-        let mut neighbours = entries.iter().filter_map(|pod| context.cluster.pod(*pod));
-        if !neighbours.any(|pod| allow.meta.namespace.as_ref() == Some(&pod.namespace)) {
+        let known = entries.are_known_in(context, allow.meta.namespace.as_deref());
+        if !known || only_metrics(context, &allow, &subject) {
             finding.severity(Severity::Info);
         }
         finding
@@ -131,29 +127,4 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             })
             .help("name the clients in `from`");
     }
-}
-
-/// The pods to which something leads from outside, or that the API server calls.
-fn entered(cluster: &Cluster) -> BTreeSet<PodId> {
-    let mut services: Vec<&Service> = (cluster.services.iter())
-        .filter(|service| {
-            matches!(service.kind, ServiceType::NodePort | ServiceType::LoadBalancer)
-                || !service.external_ips.is_empty()
-        })
-        .collect();
-    let routes = cluster.entry_points.iter().flat_map(|entry| &entry.backends);
-    services.extend(routes.filter_map(|backend| cluster.service(&backend.namespace, &backend.service)));
-    services.extend(
-        cluster.callers.iter().filter_map(|caller| cluster.service(&caller.namespace, &caller.service)),
-    );
-    let mut pods = BTreeSet::new();
-    for service in services {
-        let Some(selector) = &service.selector else { continue };
-        let start = cluster.pods.partition_point(|pod| pod.namespace < service.namespace);
-        let of_namespace = cluster.pods.iter().enumerate().skip(start);
-        let of_namespace = of_namespace.take_while(|(_, pod)| pod.namespace == service.namespace);
-        let selected = of_namespace.filter(|(_, pod)| pod.labels.contains_all(selector));
-        pods.extend(selected.filter_map(|(at, _)| u32::try_from(at).ok()).map(PodId));
-    }
-    pods
 }

@@ -5,11 +5,13 @@ mod any_namespace;
 mod default_deny_undone;
 mod dns_to_anywhere;
 mod egress_to_anywhere;
+mod entries;
 mod everything;
-mod exposure;
 mod ingress_from_anywhere;
+mod metrics;
 mod namespace_label_anyone_can_set;
 mod peers_and_ports_apart;
+mod rule_makes_others_pointless;
 mod sensitive_exposed;
 
 use crate::rule::Rule;
@@ -18,6 +20,7 @@ use crate::rule::Rule;
 pub(super) static RULES: &[&Rule] = &[
     &allows_everything::RULE,
     &default_deny_undone::RULE,
+    &rule_makes_others_pointless::RULE,
     &egress_to_anywhere::RULE,
     &any_namespace::RULE,
     &namespace_label_anyone_can_set::RULE,

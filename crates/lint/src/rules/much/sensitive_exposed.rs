@@ -2,9 +2,9 @@
 
 use ringfence_model::{cluster::Cluster, origin::Origin, port::Protocol};
 
-use super::exposure::{Exposed, exposed};
 use crate::{
     context::Context,
+    exposure::{Exposed, exposed},
     finding::Findings,
     naming,
     rule::{Example, Rule, Severity},
@@ -127,7 +127,10 @@ fn report(cluster: &Cluster, exposed: &Exposed<'_>, findings: &mut Findings) {
         }
         (false, false) => format!("{} that no rule names", naming::count(who.len(), "workload")),
     };
-    let first = rules.first().copied().unwrap_or(workload.origin);
+    let written = workload.pods.iter().filter_map(|pod| cluster.pod(*pod)).map(|pod| pod.origin);
+    let place = [workload.origin].into_iter().chain(written).find(|origin| origin.is_some());
+    let place = place.unwrap_or_default();
+    let first = rules.first().copied().unwrap_or(place);
     let finding = findings.report(first, format!("{name} ({what}) is open to {of}"));
     let example = if who.is_empty() {
         String::new()
@@ -143,7 +146,7 @@ fn report(cluster: &Cluster, exposed: &Exposed<'_>, findings: &mut Findings) {
     } else {
         finding.label(format!("this lets everybody in{example}"));
         finding.help(format!("name its clients, by namespace and pod{ports}"));
-        finding.related(workload.origin, format!("{name}, {what}"));
+        finding.related(place, format!("{name}, {what}"));
     }
     for more in rules.iter().skip(1) {
         finding.related(*more, "this lets everybody in too");

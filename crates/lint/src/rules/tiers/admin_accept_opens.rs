@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(super) static RULE: Rule = Rule {
-    code: "RF606",
+    code: "RF605",
     name: "admin-accept-opens",
     severity: Severity::Warning,
     since: "0.1.0",

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) static RULE: Rule = Rule {
-    code: "RF607",
+    code: "RF606",
     name: "invalid-combination",
     severity: Severity::Warning,
     since: "0.1.0",

@@ -1,7 +1,6 @@
 //! RF6xx, tiers: rules of the Admin and Baseline tiers that do something else than they say, or nothing.
 
 mod admin_accept_opens;
-mod admin_deny_cuts;
 mod baseline_not_enforced;
 mod equal_priorities_overlap;
 mod invalid_combination;
@@ -19,7 +18,6 @@ pub(super) static RULES: &[&Rule] = &[
     &rule_never_reached::RULE,
     &pass_with_nothing_behind::RULE,
     &baseline_not_enforced::RULE,
-    &admin_deny_cuts::RULE,
     &admin_accept_opens::RULE,
     &invalid_combination::RULE,
     &subject_includes_system_namespaces::RULE,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringfence_model::{
     network_policy::{PolicyKind, PolicyMeta},
     origin::Origin,
-    tier::{Action, Tier, TierPeer, TierPolicy, TierRule},
+    tier::{Action, TierPeer, TierPolicy, TierRule},
     verdict::{Direction, RuleRef},
 };
 use ringfence_policy::compiled::RuleEffect;
@@ -92,11 +92,6 @@ pub(super) fn find<'a>(
 /// Whether two are the same policy.
 pub(super) fn is_same(a: &Arc<PolicyMeta>, b: &Arc<PolicyMeta>) -> bool {
     Arc::ptr_eq(a, b) || (a.kind == b.kind && a.namespace == b.namespace && a.name == b.name)
-}
-
-/// The tier of a policy of a tier.
-pub(super) fn tier_of(context: &Context<'_>, reference: &RuleRef) -> Option<Tier> {
-    find(context, reference).map(|(policy, _)| policy.tier)
 }
 
 /// Whether one of the peers is every pod of the cluster: a rule for all that earlier ones leave over, also of pods that nobody

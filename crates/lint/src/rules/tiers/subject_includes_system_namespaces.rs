@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) static RULE: Rule = Rule {
-    code: "RF608",
+    code: "RF607",
     name: "subject-includes-system-namespaces",
     severity: Severity::Warning,
     since: "0.1.0",

@@ -53,7 +53,10 @@ fn status(report: &Report<'_>, reported: &Reported<'_>, hidden: Option<&Hidden<'
     match hidden {
         Some(Hidden::Suppressed(reason)) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{} (suppressed: {reason})", finding.message));
+            status.set_message(match reason.text.as_str() {
+                "" => format!("{} (suppressed)", finding.message),
+                reason => format!("{} (suppressed: {reason})", finding.message),
+            });
             status
         }
         Some(Hidden::Baseline) => {
@@ -63,19 +66,24 @@ fn status(report: &Report<'_>, reported: &Reported<'_>, hidden: Option<&Hidden<'
         }
         None if report.fails(finding) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(finding.message.as_str());
+            status.set_message(plain(&finding.message));
             status.set_type(finding.severity.as_str());
-            status.set_description(reported.told());
+            status.set_description(plain(&reported.told()));
             status
         }
         None => {
             // A finding that does not fail the run must not fail a pipeline that counts failures.
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!("{}: {}", finding.severity, finding.message));
-            status.set_description(reported.told());
+            status.set_description(plain(&reported.told()));
             status
         }
     }
+}
+
+/// A text without tabs, which the format leaves out.
+fn plain(text: &str) -> String {
+    text.replace('\t', " ")
 }
 
 /// What could not be read.

@@ -5,9 +5,9 @@ pub(crate) mod json;
 pub(crate) mod junit;
 pub(crate) mod md;
 pub(crate) mod sarif;
-pub(crate) mod text;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
 
 use std::collections::HashMap;
 

@@ -23,7 +23,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: api, namespace: shop}
 spec:
-  podSelector: {matchLabels: {app: \"\u{fc}|ber\"}}
+  podSelector: {matchLabels: {app: api}}
   policyTypes: [Ingress]
   egress:
     - to: []
@@ -158,6 +158,8 @@ fn schema() -> serde_json::Value {
     let package = packages.iter().find(|package| package["name"] == "serde-sarif").unwrap();
     let manifest = Path::new(package["manifest_path"].as_str().unwrap());
     let text = std::fs::read_to_string(manifest.with_file_name("src").join("schema.json")).unwrap();
+    // The pattern of a language that is not written here is none by ECMA 262.
+    let text = text.replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}$");
     let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
     let id = schema["$id"].as_str().unwrap();
     assert!(id.ends_with("oasis-tcs/sarif-spec/master/Schemata/sarif-schema-2.1.0.json"), "{id}");

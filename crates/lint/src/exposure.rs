@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A sensitive workload that more can reach than any rule names.
-pub(super) struct Exposed<'s> {
+pub(crate) struct Exposed<'s> {
     pub sensitive: &'s Sensitive,
     /// Pods that can open one of its ports, of other workloads, that no rule names.
     pub strangers: PodSet,
@@ -45,7 +45,7 @@ struct Seen {
 type Ports = Vec<(Protocol, u16)>;
 
 /// Every sensitive workload that is exposed.
-pub(super) fn exposed<'s>(context: &'s Context<'_>) -> Vec<Exposed<'s>> {
+pub(crate) fn exposed<'s>(context: &'s Context<'_>) -> Vec<Exposed<'s>> {
     let sensitive = &context.facts().sensitive;
     if sensitive.is_empty() || !context.cluster.profile.enforces {
         return Vec::new();

@@ -1,0 +1,189 @@
+//! Which workloads nothing isolates, by namespace. In: the engine's groups of pods under the same policies. Out: per namespace
+//! and direction those that are isolated, and those that are not.
+
+use std::collections::BTreeMap;
+
+use ringfence_model::{
+    Text, network_policy::PolicyMeta, origin::Origin, tier::Action, verdict::Direction, workload::WorkloadId,
+};
+
+use crate::{allow::field, context::Context, exposure::exposed, finding::Findings, naming, rule::Severity};
+
+/// A namespace in one direction.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Workloads that a policy isolates, or for which a tier denies something.
+    pub isolated: Vec<WorkloadId>,
+    /// Workloads with a pod that nothing isolates.
+    pub open: Vec<WorkloadId>,
+}
+
+/// The standing of every namespace with pods that policies can select. Namespaces of Kubernetes itself are left out.
+pub(super) fn standings(context: &Context<'_>, direction: Direction) -> BTreeMap<Text, Standing> {
+    let denying: Vec<&PolicyMeta> = (context.cluster.tier_policies.iter())
+        .filter(|policy| {
+            let rules = match direction {
+                Direction::Ingress => &policy.ingress,
+                Direction::Egress => &policy.egress,
+            };
+            rules.iter().any(|rule| rule.action == Action::Deny)
+        })
+        .map(|policy| &*policy.meta)
+        .collect();
+    let mut found: BTreeMap<Text, Standing> = BTreeMap::new();
+    for group in context.groups() {
+        let policies = group.of(direction);
+        let closed = policies.is_isolated()
+            || (!denying.is_empty() && policies.selecting.iter().any(|meta| denying.contains(&&**meta)));
+        for id in naming::workloads(context.cluster, group.pods.iter().copied()) {
+            let Some(workload) = context.cluster.workload(id) else { continue };
+            if workload.namespace.starts_with("kube-") {
+                continue;
+            }
+            let standing = found.entry(workload.namespace.clone()).or_default();
+            if closed { &mut standing.isolated } else { &mut standing.open }.push(id);
+        }
+    }
+    for standing in found.values_mut() {
+        for list in [&mut standing.isolated, &mut standing.open] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let open = std::mem::take(&mut standing.open);
+        standing.isolated.retain(|id| open.binary_search(id).is_err());
+        standing.open = open;
+    }
+    found
+}
+
+/// Where a workload is written, or its pods.
+pub(super) fn place(context: &Context<'_>, id: WorkloadId) -> Origin {
+    let Some(workload) = context.cluster.workload(id) else { return Origin::NONE };
+    let pods = workload.pods.iter().filter_map(|pod| context.cluster.pod(*pod)).map(|pod| pod.origin);
+    [workload.origin].into_iter().chain(pods).find(|origin| origin.is_some()).unwrap_or_default()
+}
+
+/// How many other workloads a finding points to.
+const POINTED: usize = 10;
+
+/// Reports what nothing isolates in a direction: once for each namespace.
+pub(super) fn report(context: &Context<'_>, direction: Direction, findings: &mut Findings) {
+    if !context.cluster.profile.enforces {
+        return;
+    }
+    // `sensitive-exposed` says more about these.
+    let told: Vec<WorkloadId> = match direction {
+        Direction::Ingress => exposed(context)
+            .iter()
+            .filter(|one| one.rules.is_empty())
+            .map(|one| one.sensitive.workload)
+            .collect(),
+        Direction::Egress => Vec::new(),
+    };
+    let other = standings(
+        context,
+        match direction {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        },
+    );
+    let infrastructure = infrastructure(context);
+    // Namespaces without any policy, each with its workloads.
+    let mut bare: Vec<(Text, Vec<WorkloadId>)> = Vec::new();
+    for (namespace, standing) in standings(context, direction) {
+        let any_policy = !standing.isolated.is_empty()
+            || other.get(&namespace).is_some_and(|other| !other.isolated.is_empty());
+        let open: Vec<WorkloadId> = standing.open.iter().copied().filter(|id| !told.contains(id)).collect();
+        if open.is_empty() {
+            continue;
+        }
+        if any_policy {
+            // A few among many that are isolated were forgotten; many beside a few were left open.
+            let forgotten = standing.isolated.len() > standing.open.len();
+            let others = forgotten.then_some(standing.isolated.len());
+            of_namespace(context, direction, &namespace, &open, others, findings);
+        } else if !open.iter().all(|id| infrastructure.contains(id)) {
+            bare.push((namespace, open));
+        }
+    }
+    // Said once, of ingress.
+    if direction == Direction::Ingress {
+        without_policies(context, &bare, findings);
+    }
+}
+
+/// What serves the whole cluster: controllers, what scrapes, what resolves names. Nobody expects policies in their namespaces
+/// from the authors of an application's.
+fn infrastructure(context: &Context<'_>) -> Vec<WorkloadId> {
+    let facts = context.facts();
+    let resolvers = facts.dns.iter().flat_map(|resolver| resolver.pods.iter().copied());
+    let mut found = naming::workloads(context.cluster, resolvers);
+    found.extend(facts.controllers.iter().map(|controller| controller.workload));
+    found.extend(facts.prometheus.iter().map(|scraper| scraper.workload));
+    found
+}
+
+/// `others`: how many workloads of the namespace are isolated, if these few are not.
+fn of_namespace(
+    context: &Context<'_>,
+    direction: Direction,
+    namespace: &str,
+    open: &[WorkloadId],
+    others: Option<usize>,
+    findings: &mut Findings,
+) {
+    let Some((first, rest)) = open.split_first() else { return };
+    let word = field(direction);
+    let names = naming::listed(context.cluster, open);
+    let finding = findings.report(place(context, *first), format!("nothing isolates {names} for {word}"));
+    if others.is_none() {
+        finding.severity(Severity::Info);
+    }
+    let others = others.map(|number| naming::count(number, "other workload"));
+    finding.label(match (direction, others) {
+        (Direction::Ingress, Some(others)) => {
+            format!("everybody may connect; {others} of `{namespace}` let in only whom they must")
+        }
+        (Direction::Egress, Some(others)) => {
+            format!("free to connect to everything; {others} of `{namespace}` may not")
+        }
+        (Direction::Ingress, None) => "everybody may connect, on every port".to_owned(),
+        (Direction::Egress, None) => "free to connect to everything".to_owned(),
+    });
+    finding.help(help(namespace, Some(direction)));
+    for id in rest.iter().take(POINTED) {
+        finding.related(place(context, *id), format!("not isolated for {word} either"));
+    }
+}
+
+fn without_policies(context: &Context<'_>, bare: &[(Text, Vec<WorkloadId>)], findings: &mut Findings) {
+    let Some(((first, workloads), rest)) = bare.split_first() else { return };
+    let names: Vec<String> = bare.iter().map(|(namespace, _)| format!("`{namespace}`")).collect();
+    let pods = if bare.len() == 1 { "the pods of" } else { "the pods of namespaces" };
+    let at = workloads.first().map_or(Origin::NONE, |id| place(context, *id));
+    let message = format!("no policy isolates {pods} {}", naming::listed_names(&names));
+    let finding = findings.report(at, message);
+    finding.severity(Severity::Info).label("everybody may connect to them, and they to everything");
+    finding.help(help(first, None));
+    for (namespace, workloads) in rest.iter().take(POINTED) {
+        let at = workloads.first().map_or(Origin::NONE, |id| place(context, *id));
+        finding.related(at, format!("`{namespace}` has no policy either"));
+    }
+}
+
+/// A default deny in one direction, or in both.
+fn help(namespace: &str, direction: Option<Direction>) -> String {
+    let (name, types) = match direction {
+        None => ("default-deny", "    - Ingress\n    - Egress\n"),
+        Some(Direction::Ingress) => ("default-deny-ingress", "    - Ingress\n"),
+        Some(Direction::Egress) => ("default-deny-egress", "    - Egress\n"),
+    };
+    let dns = if direction == Some(Direction::Ingress) { "" } else { ", DNS first" };
+    format!(
+        "allow what they need{dns}, then deny the rest of the namespace:\n\
+         apiVersion: networking.k8s.io/v1\n\
+         kind: NetworkPolicy\n\
+         metadata:\n  name: {name}\n  namespace: {namespace}\n\
+         spec:\n  podSelector: {{}}\n  policyTypes:\n{types}"
+    )
+}
