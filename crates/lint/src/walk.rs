@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use ringfence_manifest::locate::{Locator, Step};
+use ringfence_manifest::{
+    edit::{self, Edit, Value},
+    locate::{Locator, Step},
+};
 use ringfence_model::{
     IpNet,
     address::IpSet,
@@ -196,7 +199,12 @@ impl<'a> AnyRule<'a> {
                     _ => None,
                 });
                 nets.flat_map(|(nets, peer)| {
-                    nets.iter().map(move |cidr| Block { cidr: *cidr, except: &[], peer, kind: Written::Networks })
+                    nets.iter().map(move |cidr| Block {
+                        cidr: *cidr,
+                        except: &[],
+                        peer,
+                        kind: Written::Networks,
+                    })
                 })
                 .collect()
             }
@@ -237,6 +245,21 @@ impl Block<'_> {
             Written::Cilium => places.value(self.peer, &["cidr".into()]),
         };
         at.unwrap_or(self.peer)
+    }
+
+    /// The edits that add an exception; nothing where the dialect has none, or the text cannot be changed cleanly.
+    pub(crate) fn add_except(&self, places: &Locator<'_>, net: &IpNet) -> Option<Vec<Edit>> {
+        let map = match self.kind {
+            Written::IpBlock => places.value(self.peer, &["ipBlock".into()])?,
+            Written::Networks => return None,
+            // `toCIDR` is a list of texts: there is no place for one.
+            Written::Cilium => places.value(self.peer, &["cidr".into()]).map(|_| self.peer)?,
+        };
+        let value = Value::from(net.to_string().as_str());
+        match places.value(map, &["except".into()]) {
+            Some(list) => edit::append_item(places, list, &value),
+            None => edit::append_entry(places, map, "except", &Value::Seq(vec![value])),
+        }
     }
 
     /// Where one of the exceptions is written.

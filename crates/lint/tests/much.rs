@@ -6,15 +6,15 @@ use ringfence_lint::{Input, Settings, check};
 
 /// What the rules of the subject find: `line CODE severity`.
 fn found(manifests: &str) -> Vec<String> {
-    found_with(manifests, Settings::default())
+    found_with(manifests, &Settings::default())
 }
 
-fn found_with(manifests: &str, settings: Settings) -> Vec<String> {
+fn found_with(manifests: &str, settings: &Settings) -> Vec<String> {
     let text =
         ringfence_manifest::Input { name: "test.yaml".to_owned(), text: manifests.trim_start().to_owned() };
-    let input = Input::read(vec![text], &settings);
+    let input = Input::read(vec![text], settings);
     let sources = &input.compiled.cluster().sources;
-    let checked = check(&input, &settings);
+    let checked = check(&input, settings);
     let of_subject = checked.findings.iter().filter(|finding| finding.rule.code.starts_with("RF4"));
     of_subject
         .map(|finding| {
@@ -81,7 +81,9 @@ fn a_name_says_what_is_meant() {
 fn a_policy_about_ingress_may_leave_egress_open() {
     let web = deployment("web");
     let spec = "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{}]}";
-    assert_eq!(only_codes(&found(&format!("{web}{}", policy("web", spec)))), ["RF401 info"]);
+    assert_eq!(found(&format!("{web}{}", policy("web", spec))), [""; 0]);
+    let only_egress = "{podSelector: {}, policyTypes: [Egress], egress: [{}]}";
+    assert_eq!(only_codes(&found(&format!("{web}{}", policy("web", only_egress)))), ["RF401 warning"]);
 }
 
 #[test]
@@ -122,6 +124,12 @@ metadata: {name: web, namespace: shop}
 spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
 ";
     assert_eq!(only_codes(&found(&format!("{pods}{deny}{some}{service}"))), ["RF402 info"]);
+    // Said once of several.
+    let more = policy("more", "{podSelector: {matchLabels: {app: api}}, ingress: [{}]}");
+    let entries = service.replace("app: web", "part: shop");
+    let pods_of_service = pods.replace("labels: {app", "labels: {part: shop, app");
+    let several = found(&format!("{pods_of_service}{deny}{some}{more}{entries}"));
+    assert_eq!(only_codes(&several), ["RF402 info"]);
     // The other direction.
     let egress = policy("out", "{podSelector: {}, policyTypes: [Egress], egress: [{}]}");
     assert_eq!(only_codes(&found(&format!("{pods}{deny}{egress}"))), ["RF401 warning"]);
@@ -239,17 +247,17 @@ fn what_is_stated_about_sensitive_workloads_wins() {
     assert_eq!(found(&pods), [""; 0]);
     let mut settings = Settings::default();
     settings.cluster.sensitive = vec!["shop/ledger".to_owned()];
-    assert_eq!(only_codes(&found_with(&pods, settings.clone())), ["RF407 warning"]);
+    assert_eq!(only_codes(&found_with(&pods, &settings)), ["RF407 warning"]);
     let named = policy(
         "ledger",
         "{podSelector: {matchLabels: {app: ledger}}, ingress: [{from: [{podSelector: {}}]}]}",
     );
-    assert_eq!(found_with(&format!("{pods}{named}"), settings.clone()), [""; 0]);
+    assert_eq!(found_with(&format!("{pods}{named}"), &settings), [""; 0]);
     let all =
         policy("ledger", "{podSelector: {matchLabels: {app: ledger}}, ingress: [{ports: [{port: 80}]}]}");
-    assert_eq!(only_codes(&found_with(&format!("{pods}{all}"), settings.clone())), ["RF407 warning"]);
+    assert_eq!(only_codes(&found_with(&format!("{pods}{all}"), &settings)), ["RF407 warning"]);
     settings.cluster.not_sensitive = vec!["shop/ledger".to_owned()];
-    assert_eq!(found_with(&pods, settings), [""; 0]);
+    assert_eq!(found_with(&pods, &settings), [""; 0]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! dialect, its version where an image tells it, and what shows it; nothing if nothing does, or if several do.
 
 use ringfence_model::{
-    dialect::Dialect,
+    dialect::{Dialect, Fact, Support},
+    network_policy::PolicyKind,
     profile::Profile,
     workload::{Pod, Workload, WorkloadKind},
 };
@@ -47,6 +48,12 @@ impl Cni {
         !self.evidence.origin.is_some()
     }
 
+    /// Whether it reads policies of a kind; true if that is not known.
+    #[must_use]
+    pub fn reads(&self, kind: PolicyKind) -> bool {
+        !matches!(self.dialect.kind(kind), Some(Fact { value: Support::No(_), .. }))
+    }
+
     /// How one knows: a clause for messages.
     #[must_use]
     pub fn known_by(&self) -> String {
@@ -71,8 +78,7 @@ const IMAGES: [(&str, Profile); 7] = [
 ];
 
 /// Images of controllers that enforce NetworkPolicy whatever the CNI is.
-const OTHERS: [&str; 4] =
-    ["/kube-network-policies:", "/antrea-agent", "/ovn-kube", "/weave-npc:"];
+const OTHERS: [&str; 4] = ["/kube-network-policies:", "/antrea-agent", "/ovn-kube", "/weave-npc:"];
 
 fn shown(context: &Context<'_>) -> Option<Cni> {
     let cluster = context.cluster;

@@ -12,6 +12,7 @@ mod prometheus;
 mod sensitive;
 
 use ringfence_model::{
+    address,
     cluster::Cluster,
     origin::Origin,
     workload::{PodId, WorkloadId},
@@ -62,6 +63,8 @@ pub struct Facts {
     pub prometheus: Vec<Scraper>,
     /// What holds data or secrets, in the order of the workloads.
     pub sensitive: Vec<Sensitive>,
+    /// The families of the cluster ([`Cluster::families`], which looks at every address).
+    pub families: Vec<address::Family>,
     /// The controllers that the IngressClasses of the input name: class and controller, in the order of the texts.
     ingress_classes: Vec<(String, String)>,
 }
@@ -78,8 +81,8 @@ impl Facts {
             controllers: controllers::controllers(context),
             prometheus: prometheus::scrapers(context),
             sensitive: sensitive::find(context.cluster, context.settings),
+            families: context.cluster.families(),
             ingress_classes: controllers::classes(context),
-            sensitive: sensitive::find(context.cluster, context.settings),
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{
     Text,
-    cilium::derived,
     label::{Operator, Requirement, Selector},
     network_policy::PolicyKind,
     workload::{NAMESPACE_NAME_LABEL, Namespace, WorkloadId},
@@ -14,9 +13,11 @@ use ringfence_policy::compiled::PodSet;
 
 use super::{
     LabelSet, LabelSets, Near, Part, Place, RuleView, Selections, contradiction, is_slip,
+    keys::{is_never_on_pods, is_set_by_a_platform, is_system, means_the_name},
     neighbours::near,
     others_keys,
     places::meant,
+    torn::torn,
 };
 use crate::context::Context;
 
@@ -173,9 +174,12 @@ impl<'c, 'a> Reasons<'c, 'a> {
 
     /// What can be said of any place without looking at labels.
     fn plain(&self, place: &Place<'a>) -> Option<Cause<'a>> {
-        let contradicts =
-            |selector: &Option<Selector>| contradiction(selector.iter().flat_map(|one| &one.requirements)).is_some();
-        if contradicts(&place.namespace) || contradicts(&place.pod) || contradiction(place.derived.iter().copied()).is_some()
+        let contradicts = |selector: &Option<Selector>| {
+            contradiction(selector.iter().flat_map(|one| &one.requirements)).is_some()
+        };
+        if contradicts(&place.namespace)
+            || contradicts(&place.pod)
+            || contradiction(place.derived.iter().copied()).is_some()
         {
             Some(Cause::Contradiction)
         } else if !place.derived.is_empty() || place.pod.iter().any(asks_what_pods_never_have) {
@@ -288,21 +292,28 @@ impl<'c, 'a> Reasons<'c, 'a> {
             .root_value(place.meta.origin, &["metadata".into(), "namespace".into()])
             .is_some();
         if !place.asks_pods() {
-            let namespaces: Vec<&'a Text> = self.labels.namespaces().filter(|name| !is_system(name)).collect();
+            let namespaces: Vec<&'a Text> =
+                self.labels.namespaces().filter(|name| !is_system(name)).collect();
             let lost = !written && !shown && place.is_everything() && !namespaces.is_empty();
             return lost.then_some(Misplaced { namespaces, certain: false, written, peers_at_home: false });
         }
-        if shown && near(self.labels.of(home).iter().copied(), place.pod.as_ref()?).is_some_and(|near| near.is_slip()) {
+        if shown
+            && near(self.labels.of(home).iter().copied(), place.pod.as_ref()?)
+                .is_some_and(|near| near.is_slip())
+        {
             return None;
         }
         let there = self.namespaces_of(&meant(self.context, None, place.pod.as_ref()));
         if there.is_empty() {
             return None;
         }
-        let bound: Vec<&Place<'a>> = part.peers().filter(|peer| peer.home.is_some() && peer.asks_pods()).collect();
+        let bound: Vec<&Place<'a>> =
+            part.peers().filter(|peer| peer.home.is_some() && peer.asks_pods()).collect();
         let peers_at_home = bound.iter().any(|peer| !peer.pods.is_empty());
-        let found: Vec<Vec<&'a Text>> =
-            bound.iter().map(|peer| self.namespaces_of(&meant(self.context, None, peer.pod.as_ref()))).collect();
+        let found: Vec<Vec<&'a Text>> = bound
+            .iter()
+            .map(|peer| self.namespaces_of(&meant(self.context, None, peer.pod.as_ref())))
+            .collect();
         let fits = |name: &&'a Text| found.iter().all(|names| names.contains(name));
         let fitting: Vec<&'a Text> = there.iter().copied().filter(fits).collect();
         let only = fitting.len() == 1 && there.len() == 1;
@@ -356,18 +367,28 @@ impl<'c, 'a> Reasons<'c, 'a> {
                 let same_key = **key == requirement.key;
                 requirement.values.iter().any(|wanted| {
                     (same_key && is_slip(wanted, value))
-                        || (wanted == *value && ***key != *NAMESPACE_NAME_LABEL && others_keys(&requirement.key, key))
+                        || (wanted == *value
+                            && ***key != *NAMESPACE_NAME_LABEL
+                            && others_keys(&requirement.key, key))
                 })
             });
             Some((namespace, instead?))
         });
         if let Some((namespace, instead)) = slip {
-            return Cause::Namespace(NamespaceReason::Slip { requirement: own(requirement), namespace, instead });
+            return Cause::Namespace(NamespaceReason::Slip {
+                requirement: own(requirement),
+                namespace,
+                instead,
+            });
         }
         let named = requirement.values.iter().find_map(|value| self.context.cluster.namespace(value));
         if let Some(namespace) = named.filter(|one| one.given || is_system(&one.name) || self.shows(one)) {
             let certain = namespace.given && means_the_name(&requirement.key);
-            return Cause::Namespace(NamespaceReason::Name { requirement: own(requirement), namespace, certain });
+            return Cause::Namespace(NamespaceReason::Name {
+                requirement: own(requirement),
+                namespace,
+                certain,
+            });
         }
         let system = requirement.values.iter().any(|value| is_system(value));
         if system && means_the_name(&requirement.key) {
@@ -380,8 +401,9 @@ impl<'c, 'a> Reasons<'c, 'a> {
         if let Some(set) = of_pods {
             return Cause::Namespace(NamespaceReason::PodLabel(own(requirement), *set));
         }
-        let values: Vec<(&'a Text, &'a Namespace)> =
-            given().filter_map(|namespace| Some((namespace.labels.get(&requirement.key)?, namespace))).collect();
+        let values: Vec<(&'a Text, &'a Namespace)> = given()
+            .filter_map(|namespace| Some((namespace.labels.get(&requirement.key)?, namespace)))
+            .collect();
         if !every_given || given().count() < 2 {
             Cause::Unknown
         } else if values.is_empty() {
@@ -396,81 +418,9 @@ impl<'c, 'a> Reasons<'c, 'a> {
     }
 }
 
-/// Two neighbouring peers that were most likely meant to be one.
-#[derive(Clone, Debug)]
-pub(crate) struct Torn {
-    /// The number of the earlier one; the other follows.
-    pub(crate) first: usize,
-    /// Whether the earlier one is about namespaces and the later one about pods.
-    pub(crate) namespaces_first: bool,
-    /// The pods that one peer of both would mean; empty if the input does not show the resolver that is meant.
-    pub(crate) both: PodSet,
-    /// Whether the peer about pods means nothing by itself.
-    pub(crate) alone_empty: bool,
-}
-
-impl Torn {
-    fn contains(&self, peer: usize) -> bool {
-        // The peer about namespaces may be empty for reasons of its own.
-        peer == self.first + usize::from(self.namespaces_first)
-    }
-}
-
-/// Neighbouring peers, one only about namespaces and one only about pods, where the labels of the latter are those of pods in
-/// the former's namespaces, and that lets in more than the two together.
-pub(crate) fn torn(context: &Context<'_>, rule: &RuleView<'_>) -> Vec<Torn> {
-    let peers = rule.peers.as_deref().unwrap_or_default();
-    let pairs = peers.iter().zip(peers.iter().skip(1)).enumerate();
-    let only_namespaces = |place: &Place<'_>| place.namespace.is_some() && !place.asks_pods();
-    let only_pods = |place: &Place<'_>| place.home.is_some() && place.asks_pods();
-    pairs
-        .filter_map(|(first, (a, b))| {
-            let (a, b) = (a.place()?, b.place()?);
-            let (spaces, pods, namespaces_first) = if only_namespaces(a) && only_pods(b) {
-                (a, b, true)
-            } else if only_pods(a) && only_namespaces(b) {
-                (b, a, false)
-            } else {
-                return None;
-            };
-            if !spaces.derived.is_empty() || !pods.derived.is_empty() {
-                return None;
-            }
-            let both = meant(context, spaces.namespace.as_ref(), pods.pod.as_ref());
-            let alone_empty = pods.pods.is_empty();
-            let torn = Torn { first, namespaces_first, both, alone_empty };
-            let more = torn.both.len() < spaces.pods.len();
-            if torn.both.is_empty() {
-                (alone_empty && spaces.pods.is_empty() && is_resolver(spaces, pods)).then_some(torn)
-            } else {
-                let beside = pods.home.is_some_and(|home| {
-                    torn.both.iter().filter_map(|id| context.cluster.pod(id)).any(|pod| pod.namespace != *home)
-                });
-                (beside && (alone_empty || more)).then_some(torn)
-            }
-        })
-        .collect()
-}
-
-/// Whether the peers are `kube-system` by its name and the labels that the cluster's resolver has in every distribution.
-fn is_resolver(spaces: &Place<'_>, pods: &Place<'_>) -> bool {
-    let asks = |place: &Option<Selector>, key: &str, value: &str| {
-        let requirements = place.iter().flat_map(|selector| &selector.requirements);
-        requirements.into_iter().any(|one| *one.key == *key && one.values.iter().any(|known| **known == *value))
-    };
-    asks(&spaces.namespace, NAMESPACE_NAME_LABEL, "kube-system") && asks(&pods.pod, "k8s-app", "kube-dns")
-}
-
 /// Whether a selector of pods asks for a label that only namespaces have, or that Cilium derives.
 fn asks_what_pods_never_have(pod: &Selector) -> bool {
     pod.requirements.iter().any(is_never_on_pods)
-}
-
-/// Whether a requirement on pods asks for a label that the API server sets on namespaces, or that Cilium derives for pods.
-pub(crate) fn is_never_on_pods(requirement: &Requirement) -> bool {
-    let derived = [derived::NAMESPACE, derived::SERVICE_ACCOUNT, derived::CLUSTER, NAMESPACE_NAME_LABEL];
-    !requirement.holds(None)
-        && (derived.contains(&&*requirement.key) || requirement.key.starts_with(derived::NAMESPACE_LABELS))
 }
 
 /// Whether all namespaces that a place is about are called by their names, and are shown.
@@ -483,29 +433,10 @@ fn is_named(place: &Place<'_>, shown: &BTreeSet<&str>) -> bool {
         })
 }
 
-/// Namespaces that every cluster has.
-pub(crate) fn is_system(name: &str) -> bool {
-    ["kube-system", "kube-public", "kube-node-lease", "default"].contains(&name)
-}
-
-/// Whether people write this key when they mean the name of a namespace.
-fn means_the_name(key: &str) -> bool {
-    ["name", "ns", "namespace", "namespace-name", "kubernetes.io/name", "kubernetes.io/namespace"].contains(&key)
-        || is_slip(key, NAMESPACE_NAME_LABEL)
-        || NAMESPACE_NAME_LABEL.ends_with(key)
-}
-
-/// Keys that a platform sets on namespaces, whatever their manifests say.
-fn is_set_by_a_platform(key: &str) -> bool {
-    let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
-    ["openshift.io", "cattle.io", "gke.io", "azure.com", "kubesphere.io"]
-        .iter()
-        .any(|platform| prefix == *platform || prefix.ends_with(&format!(".{platform}")))
-}
-
 /// By namespace: the kinds, names and label values of custom resources, in lower case.
 fn operated<'c>(context: &'c Context<'_>) -> BTreeMap<&'c str, BTreeSet<String>> {
-    const BY_NO_OPERATOR: [&str; 5] = ["ServiceMonitor", "PodMonitor", "PrometheusRule", "Probe", "CiliumNetworkPolicy"];
+    const BY_NO_OPERATOR: [&str; 5] =
+        ["ServiceMonitor", "PodMonitor", "PrometheusRule", "Probe", "CiliumNetworkPolicy"];
     let default = context.settings.cluster.namespace.as_deref().unwrap_or("default");
     let mut words: BTreeMap<&'c str, BTreeSet<String>> = BTreeMap::new();
     for object in context.documents {
@@ -516,7 +447,9 @@ fn operated<'c>(context: &'c Context<'_>) -> BTreeMap<&'c str, BTreeSet<String>>
         }
         let words = words.entry(object.namespace.as_deref().unwrap_or(default)).or_default();
         let values = object.labels.iter().map(|(_, value)| value);
-        words.extend([&object.kind, &object.name].into_iter().chain(values).map(|word| word.to_ascii_lowercase()));
+        words.extend(
+            [&object.kind, &object.name].into_iter().chain(values).map(|word| word.to_ascii_lowercase()),
+        );
     }
     words
 }

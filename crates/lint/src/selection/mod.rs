@@ -3,10 +3,12 @@
 
 mod cause;
 mod contradiction;
+mod keys;
 mod label_sets;
 mod neighbours;
 mod places;
 mod slip;
+mod torn;
 
 use ringfence_model::{
     Text,
@@ -19,11 +21,13 @@ use ringfence_model::{
 };
 use ringfence_policy::compiled::{Choice, PodSet};
 
-pub(crate) use cause::{Cause, Misplaced, NamespaceReason, is_never_on_pods, is_system, torn, unselected};
+pub(crate) use cause::{Cause, Misplaced, NamespaceReason, unselected};
 pub(crate) use contradiction::contradiction;
+pub(crate) use keys::{is_never_on_pods, is_system};
 pub(crate) use label_sets::{LabelSet, LabelSets};
 pub(crate) use neighbours::{Near, NearKind};
 pub(crate) use slip::{is_slip, others_keys};
+pub(crate) use torn::torn;
 
 use crate::context::Context;
 
@@ -109,9 +113,9 @@ impl<'a> RuleView<'a> {
 
     /// Whether all of its peers select pods by labels, and there are some.
     pub(crate) fn only_pods(&self) -> bool {
-        self.peers.as_ref().is_some_and(|peers| {
-            !peers.is_empty() && peers.iter().all(|peer| matches!(peer, Peer::Pods(_)))
-        })
+        self.peers
+            .as_ref()
+            .is_some_and(|peers| !peers.is_empty() && peers.iter().all(|peer| matches!(peer, Peer::Pods(_))))
     }
 }
 
@@ -163,8 +167,7 @@ pub(crate) struct Selections<'a> {
 impl<'a> Selections<'a> {
     /// Of a whole cluster.
     pub(crate) fn new(context: &Context<'a>) -> Self {
-        let mut selections =
-            Self { parts: places::parts(context), labels: LabelSets::new(context.cluster) };
+        let mut selections = Self { parts: places::parts(context), labels: LabelSets::new(context.cluster) };
         cause::explain(context, &mut selections);
         selections
     }

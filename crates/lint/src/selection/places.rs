@@ -21,9 +21,10 @@ pub(super) fn parts<'a>(context: &Context<'a>) -> Vec<Part<'a>> {
     let cluster = context.cluster;
     let network = cluster.network_policies.iter().map(|policy| of_network(context, policy));
     let tiers = cluster.tier_policies.iter().map(|policy| of_tier(context, policy));
-    let specs = cluster.cilium_policies.iter().flat_map(|policy| {
-        policy.specs.iter().filter_map(|spec| of_cilium(context, policy, spec))
-    });
+    let specs = cluster
+        .cilium_policies
+        .iter()
+        .flat_map(|policy| policy.specs.iter().filter_map(|spec| of_cilium(context, policy, spec)));
     network.chain(tiers).chain(specs).collect()
 }
 
@@ -84,7 +85,10 @@ fn of_tier<'a>(context: &Context<'a>, policy: &'a TierPolicy) -> Part<'a> {
         let (namespace, pod, origin) = match peer {
             TierPeer::Namespaces(namespace, origin) => (namespace, None, *origin),
             TierPeer::Pods { namespace, pod, origin } => (namespace, Some(pod.clone()), *origin),
-            TierPeer::Nodes(..) | TierPeer::Networks(..) | TierPeer::DomainNames(..) | TierPeer::Unknown(_) => {
+            TierPeer::Nodes(..)
+            | TierPeer::Networks(..)
+            | TierPeer::DomainNames(..)
+            | TierPeer::Unknown(_) => {
                 return Peer::Other;
             }
         };
@@ -147,8 +151,9 @@ fn of_cilium<'a>(context: &Context<'a>, policy: &'a CiliumPolicy, spec: &'a Cili
         (Direction::Egress, Action::Accept, &spec.egress),
         (Direction::Egress, Action::Deny, &spec.egress_deny),
     ];
-    let rules =
-        lists.into_iter().flat_map(|(direction, action, list)| list.iter().map(move |rule| (direction, action, rule)));
+    let rules = lists
+        .into_iter()
+        .flat_map(|(direction, action, list)| list.iter().map(move |rule| (direction, action, rule)));
     let rules = rules.map(|(direction, action, rule)| view(direction, action, rule)).collect();
     Some(Part { subject, rules })
 }

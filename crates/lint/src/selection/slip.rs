@@ -69,9 +69,13 @@ mod tests {
 
     #[test]
     fn a_slip_is_one_letter_of_a_word() {
-        for (a, b) in
-            [("frontend", "fronted"), ("wbe", "web"), ("Frontend", "frontend"), ("my_app", "my-app"), ("posgres", "postgres")]
-        {
+        for (a, b) in [
+            ("frontend", "fronted"),
+            ("wbe", "web"),
+            ("Frontend", "frontend"),
+            ("my_app", "my-app"),
+            ("posgres", "postgres"),
+        ] {
             assert!(is_slip(a, b), "{a} {b}");
         }
     }

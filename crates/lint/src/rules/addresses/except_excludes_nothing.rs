@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
-    walk::{self, AnyRule, representatives},
+    walk::{self, AnyRule, Block, representatives, workload_names},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -27,10 +27,10 @@ pub(super) static RULE: Rule = Rule {
     since: "0.1.0",
     opt_in: false,
     summary: "the addresses of an `except` are let through by another peer, rule or policy",
-    what: "Reports an `except` all of whose addresses the engine lets through all the same, for every pod of the policy and \
-           every port of the rule; as an info, if rules of the same policy do so. Exceptions for pods that selectors let through are not reported, nor are those of \
-           rules with named ports or of policies without a pod in the input. An `except` outside of its `cidr` is \
-           refused by the API server anyway.",
+    what: "Reports an `except` all of whose addresses the engine lets through all the same, on every port of the rule, for \
+           all pods of the policy or for some; as an info, if rules of the same policy do so. Exceptions for pods that \
+           selectors let through are not reported, nor are those of rules with named ports or of policies without a pod \
+           in the input. An `except` outside of its `cidr` is refused by the API server anyway.",
     why: "An `except` is no denial: it only takes addresses out of one block. Where another rule allows them, even one \
           of another policy, they pass.",
     bad: Example::new(
@@ -96,8 +96,12 @@ spec:
 type Permits = BTreeMap<(CellId, Direction), Vec<(IpSet, Permit)>>;
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
+    if !context.cluster.profile.enforces {
+        return;
+    }
     let mut permits = Permits::new();
-    let accepting = walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept && !rule.meta.audit);
+    let accepting =
+        walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept && !rule.meta.audit);
     for rule in accepting {
         let blocks = rule.blocks();
         if blocks.iter().all(|block| block.except.is_empty()) {
@@ -105,36 +109,62 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let Some(wanted) = wanted(&rule) else { continue };
         let pods = representatives(context, &rule.subject(context));
-        let Some(pod) = pods.first() else { continue };
         for block in blocks {
-            let mut passes = |except: &&IpNet| {
-                pods.iter().all(|pod| passes(context, &mut permits, *pod, &rule, except, &wanted))
-            };
-            let open: Vec<&IpNet> = block.except.iter().filter(&mut passes).collect();
-            let Some(first) = open.first() else { continue };
-            let by = by(context, *pod, &rule, first, &wanted);
-            let list: Vec<String> = open.iter().map(|net| format!("`{net}`")).collect();
-            let (list, name) = (walk::listed(&list), rule.meta.full_name());
-            let others: Vec<&RuleRef> = by.iter().filter(|by| by.policy != *rule.meta).collect();
-            let message = match others.first() {
-                Some(other) => {
-                    format!("`{name}` does not shut out {list}: `{}` lets them through", other.policy.full_name())
+            // The exceptions that are open for the same pods are one finding.
+            let mut open: Vec<(Vec<PodId>, Vec<&IpNet>)> = Vec::new();
+            for except in block.except {
+                let passes = |pod: &PodId| passes(context, &mut permits, *pod, &rule, except, &wanted);
+                let through: Vec<PodId> = pods.iter().copied().filter(passes).collect();
+                match open.iter_mut().find(|(known, _)| *known == through) {
+                    Some((_, nets)) => nets.push(except),
+                    None => open.push((through, vec![except])),
                 }
-                None => format!("`{name}` does not shut out {list}: other rules of it let them through"),
-            };
-            let finding = findings.report(block.except_place(&context.places, first), message);
-            finding.label("an exception takes addresses out of this block only; it denies nothing").help(
-                "leave them out of the other rule too, or deny them in a ClusterNetworkPolicy of the Admin tier",
-            );
-            for by in &by {
-                let at = if by.peer.is_some() { by.peer } else { by.origin };
-                finding.related(at, "this lets them through");
             }
-            if others.is_empty() && !by.is_empty() {
-                // Both stand in one file: it may well be meant so.
-                finding.severity(Severity::Info);
+            for (through, nets) in open {
+                let all = through.len() == pods.len();
+                report(context, &rule, &block, (&through, all), &nets, &wanted, findings);
             }
         }
+    }
+}
+
+fn report(
+    context: &Context<'_>,
+    rule: &AnyRule<'_>,
+    block: &Block<'_>,
+    (pods, all): (&[PodId], bool),
+    nets: &[&IpNet],
+    wanted: &[(Protocol, PortSet)],
+    findings: &mut Findings,
+) {
+    let (Some(pod), Some(first)) = (pods.first(), nets.first()) else { return };
+    let by = by(context, *pod, rule, first, wanted);
+    let list: Vec<String> = nets.iter().map(|net| format!("`{net}`")).collect();
+    let (list, name) = (walk::listed(&list), rule.meta.full_name());
+    let them = if nets.len() == 1 { "it" } else { "them" };
+    let whom = if all {
+        them.to_owned()
+    } else {
+        format!("{them} for {}", workload_names(context.cluster, &pods.iter().copied().collect()))
+    };
+    let others: Vec<&RuleRef> = by.iter().filter(|by| by.policy != *rule.meta).collect();
+    let message = match others.first() {
+        Some(other) => {
+            format!("`{name}` does not shut out {list}: `{}` opens {whom}", other.policy.full_name())
+        }
+        None => format!("`{name}` does not shut out {list}: other rules of it open {whom}"),
+    };
+    let finding = findings.report(block.except_place(&context.places, first), message);
+    finding.label("an exception takes addresses out of this block only; it denies nothing").help(
+        "leave them out of the other rule too, or deny them in a ClusterNetworkPolicy of the Admin tier",
+    );
+    for by in &by {
+        let at = if by.peer.is_some() { by.peer } else { by.origin };
+        finding.related(at, "this lets the packets through");
+    }
+    if others.is_empty() && !by.is_empty() {
+        // Both stand in one file: it may well be meant so.
+        finding.severity(Severity::Info);
     }
 }
 
@@ -172,8 +202,8 @@ fn passes(
 ) -> bool {
     let reach = context.reach();
     let Some(cell) = reach.cell_of(pod) else { return false };
-    let known = (permits.entry((cell, rule.direction)))
-        .or_insert_with(|| reach.external(cell, rule.direction));
+    let known =
+        (permits.entry((cell, rule.direction))).or_insert_with(|| reach.external(cell, rule.direction));
     let covers = |permit: &Permit| {
         wanted.iter().all(|(protocol, ports)| {
             permit.allowed.iter().any(|(own, set)| own == protocol && ports.difference(set).is_empty())

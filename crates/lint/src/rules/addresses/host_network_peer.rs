@@ -1,11 +1,7 @@
 //! A peer that selects pods in their nodes' network, which it cannot match.
 
 use ringfence_model::{
-    IpNet,
-    cilium::CiliumPeer,
-    network_policy::NetworkPeer,
-    tier::TierPeer,
-    verdict::Direction,
+    IpNet, cilium::CiliumPeer, network_policy::NetworkPeer, tier::TierPeer, verdict::Direction,
 };
 use ringfence_policy::compiled::{Choice, PodSet};
 
@@ -84,6 +80,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     if cni.and_then(|cni| cni.dialect.selects_host_network_peers).is_some_and(|fact| fact.value) {
         return;
     }
+    if !context.cluster.pods.iter().any(|pod| pod.host_network) {
+        return;
+    }
     for rule in walk::rules(context.cluster) {
         for (peer, at) in rule.peers() {
             let hosts = context.scope.host_network_pods(peer);
@@ -96,12 +95,20 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             }
             let names = workload_names(context.cluster, &hosts);
             let message = if only {
-                format!("`{}` has a peer that matches nothing: {names} use their nodes' network", rule.meta.full_name())
+                format!(
+                    "`{}` has a peer that matches nothing: {names} use their nodes' network",
+                    rule.meta.full_name()
+                )
             } else {
-                format!("`{}` has a peer that does not match {names}, which use their nodes' network", rule.meta.full_name())
+                format!(
+                    "`{}` has a peer that does not match {names}, which use their nodes' network",
+                    rule.meta.full_name()
+                )
             };
             let finding = findings.report(at, message);
-            finding.label("selectors do not match pods with `hostNetwork: true`").help(help(context, &rule, &hosts));
+            finding
+                .label("selectors do not match pods with `hostNetwork: true`")
+                .help(help(context, &rule, &hosts));
             for pod in hosts.iter().take(1).filter_map(|id| context.cluster.pod(id)) {
                 finding.related(pod.origin, "`hostNetwork: true`");
             }
@@ -115,7 +122,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
 /// Whether a peer chooses pods by their namespaces alone.
 fn is_wide(peer: &Choice<'_>) -> bool {
     match peer {
-        Choice::NetworkPeer(_, NetworkPeer::Pods { pod, .. }) => pod.as_ref().is_none_or(|pod| pod.is_empty()),
+        Choice::NetworkPeer(_, NetworkPeer::Pods { pod, .. }) => {
+            pod.as_ref().is_none_or(|pod| pod.is_empty())
+        }
         Choice::TierPeer(TierPeer::Namespaces(..)) => true,
         Choice::TierPeer(TierPeer::Pods { pod, .. }) => pod.is_empty(),
         Choice::CiliumPeer(_, CiliumPeer::Endpoints(selector, _)) => {
@@ -134,9 +143,9 @@ fn help(context: &Context<'_>, rule: &AnyRule<'_>, hosts: &PodSet) -> String {
         };
         return format!("use `{field}: [host, remote-node]`");
     }
-    let nodes: Vec<&str> =
-        hosts.iter().filter_map(|id| context.cluster.pod(id)?.node.as_deref()).collect();
-    let addresses = nodes.iter().filter_map(|name| context.cluster.node(name)).flat_map(|node| &node.addresses);
+    let nodes: Vec<&str> = hosts.iter().filter_map(|id| context.cluster.pod(id)?.node.as_deref()).collect();
+    let addresses =
+        nodes.iter().filter_map(|name| context.cluster.node(name)).flat_map(|node| &node.addresses);
     let mut blocks: Vec<String> = addresses.map(|address| format!("`{}`", IpNet::from(*address))).collect();
     blocks.sort_unstable();
     blocks.dedup();

@@ -75,9 +75,19 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let cluster = context.cluster;
+    if !cluster.pods.iter().any(|pod| pod.host_network) {
+        return;
+    }
     for policy in &cluster.network_policies {
         let subject = &policy.subject;
-        report(context, &policy.meta, Choice::NetworkSubject(policy), is_wide(&[subject]), subject.origin, findings);
+        report(
+            context,
+            &policy.meta,
+            Choice::NetworkSubject(policy),
+            is_wide(&[subject]),
+            subject.origin,
+            findings,
+        );
     }
     for policy in &cluster.tier_policies {
         let (wide, origin) = match &policy.subject {

@@ -98,7 +98,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let pods = representatives(context, &rule.subject(context));
         let open = pods.iter().any(|pod| {
-            ports.iter().any(|port| share(context, *pod, Direction::Egress, *port, &everywhere) != Share::None)
+            ports
+                .iter()
+                .any(|port| share(context, *pod, Direction::Egress, *port, &everywhere) != Share::None)
         });
         if open || (pods.is_empty() && !said) {
             continue;
@@ -144,7 +146,8 @@ fn web(rule: &AnyRule<'_>) -> Option<Vec<(Protocol, u16)>> {
 
 /// Whether a pod declares the port, or a Service leads to it.
 fn is_served(context: &Context<'_>, protocol: Protocol, port: u16) -> bool {
-    let declared = |own: &ringfence_model::workload::ContainerPort| own.protocol == protocol && own.port == port;
+    let declared =
+        |own: &ringfence_model::workload::ContainerPort| own.protocol == protocol && own.port == port;
     let led = |own: &ringfence_model::service::ServicePort| {
         own.protocol == protocol && own.target == TargetPort::Number(port)
     };
@@ -161,9 +164,9 @@ fn says_outside(context: &Context<'_>, rule: Origin) -> bool {
         let text = source.line(line).to_lowercase();
         text.split_once('#').map(|(_, comment)| comment.to_owned())
     };
-    let above = (1..from.line).rev().map_while(|line| {
-        source.line(line).trim_start().starts_with('#').then(|| comment(line)).flatten()
-    });
+    let above = (1..from.line)
+        .rev()
+        .map_while(|line| source.line(line).trim_start().starts_with('#').then(|| comment(line)).flatten());
     let own = (from.line..=last).filter_map(comment);
     above.chain(own).any(|text| OUTSIDE.iter().any(|word| text.contains(word)))
 }

@@ -19,10 +19,11 @@ pub(super) static RULE: Rule = Rule {
     since: "0.1.0",
     opt_in: false,
     summary: "`0.0.0.0/0` is every pod of the cluster too, not only the internet",
-    what: "Reports egress rules to `0.0.0.0/0` or `::/0` (and ingress from it, as an info) whose `except` leaves pods of the \
+    what: "Reports egress rules to `0.0.0.0/0` or `::/0` whose `except` leaves pods of the \
            input in, as far as the engine can tell, where no selector of the rule chooses them as well. It keeps silent \
            under CNIs whose blocks never match pods, about rules of Cilium policies, which do not either, and where all \
-           pods of the input are subjects of the policy.",
+           pods of the input are subjects of the policy. A rule for every port without `except` is left to \
+           `egress-to-anywhere`.",
     why: "What was meant for the internet opens the databases of every namespace as well: a block matches the addresses \
           of pods and nodes like any other.",
     bad: Example::new(
@@ -83,9 +84,12 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     if cni.is_some_and(|cni| !cni.profile.ip_block_matches_cluster || !cni.profile.enforces) {
         return;
     }
-    for rule in walk::rules(context.cluster).filter(|rule| rule.action == Action::Accept) {
+    let accepting = walk::rules(context.cluster)
+        .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
+    for rule in accepting {
         let Body::Network(policy, network) = rule.body else { continue };
-        let wide = |peer: &&NetworkPeer| matches!(peer, NetworkPeer::IpBlock { cidr, .. } if cidr.prefix_len() == 0);
+        let wide =
+            |peer: &&NetworkPeer| matches!(peer, NetworkPeer::IpBlock { cidr, .. } if cidr.prefix_len() == 0);
         let Some(peer) = network.peers.iter().find(wide) else { continue };
         let chosen = |peer: &NetworkPeer| context.scope.chosen(Choice::NetworkPeer(policy, peer));
         let others = network.peers.iter().filter(|other| matches!(other, NetworkPeer::Pods { .. }));
@@ -97,29 +101,27 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let namespaces: BTreeSet<&str> =
             strangers.iter().filter_map(|pod| Some(&*context.cluster.pod(pod)?.namespace)).collect();
-        let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else { continue };
-        let (who, verb) = match rule.direction {
-            Direction::Egress => ("to", "opens"),
-            Direction::Ingress => ("from", "lets in"),
+        let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else {
+            continue;
         };
+        if block.except.is_empty() && network.ports.is_empty() {
+            // Everything is open, and `egress-to-anywhere` says so.
+            continue;
+        }
         let message = format!(
-            "`{}` {verb} pods of the cluster too: {}",
+            "`{}` opens pods of the cluster too: {}",
             rule.meta.full_name(),
             workload_names(context.cluster, &strangers)
         );
-        let finding = findings.report(block.place(&context.places), message);
-        finding
-            .label(format!(
-                "{who} all addresses, those of {} pods in {} namespaces among them",
-                strangers.len(),
-                namespaces.len()
-            ))
+        findings
+            .report(block.place(&context.places), message)
+            .label(match namespaces.len() {
+                1 => "the addresses of pods of another namespace are among these".to_owned(),
+                count => format!("the addresses of pods of {count} namespaces are among these"),
+            })
             .help(
                 "if only the internet is meant, list the networks of pods, nodes and Services in `except`, or all \
                  private networks: `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, and `fc00::/7` for IPv6",
             );
-        if rule.direction == Direction::Ingress {
-            finding.severity(Severity::Info);
-        }
     }
 }

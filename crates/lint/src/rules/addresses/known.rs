@@ -76,7 +76,9 @@ pub(super) fn only_address(net: &IpNet) -> Option<IpAddr> {
 pub(super) fn endpoints(cluster: &Cluster, service: &Service) -> Vec<(Endpoint, Protocol, u16)> {
     let Some(selector) = &service.selector else {
         let written = written(cluster, service).into_iter();
-        return written.map(|(address, protocol, port)| (Endpoint::Address(address), protocol, port)).collect();
+        return written
+            .map(|(address, protocol, port)| (Endpoint::Address(address), protocol, port))
+            .collect();
     };
     let from = cluster.pods.partition_point(|pod| pod.namespace < service.namespace);
     let pods = (0..).map(PodId).zip(&cluster.pods).skip(from);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ringfence_model::{
+    IpNet,
     address::Family,
     cilium::{CiliumPeer, Entity},
     flow::{Endpoint, Flow},
@@ -10,15 +11,16 @@ use ringfence_model::{
     port::Protocol,
     tier::Action,
     verdict::{Direction, Outcome},
+    workload::PodId,
 };
 use ringfence_policy::compiled::Choice;
 
 use super::known::only_address;
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
-    walk::{self, AnyRule, representatives},
+    walk::{self, AnyRule, Block, representatives},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -86,16 +88,32 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     let accepting = walk::rules(context.cluster)
         .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
     for rule in accepting.filter(|rule| rule.has_port(Protocol::Tcp, PORT)) {
-        for (at, held) in holding(context, &rule, &addresses) {
-            let reached: Vec<&IpAddr> = held.iter().filter(|address| reachable(context, &rule, **address)).collect();
+        for (at, held, block) in holding(context, &rule, &addresses) {
+            let reached: Vec<IpAddr> =
+                held.into_iter().filter(|address| reachable(context, &rule, *address)).collect();
             let Some(first) = reached.first() else { continue };
             let list: Vec<String> = reached.iter().map(|address| format!("`{address}`")).collect();
-            let net = ringfence_model::IpNet::from(**first);
-            let message = format!("`{}` lets pods reach the metadata service at {}", rule.meta.full_name(), walk::listed(&list));
-            findings.report(at, message).label("this holds the address of the machine's metadata service").help(format!(
-                "add `{net}` to `except`, or `169.254.0.0/16` for all link-local addresses; what must have credentials gets \
-                 a rule of its own"
+            let net = IpNet::from(*first);
+            let message = format!(
+                "`{}` lets pods reach the metadata service at {}",
+                rule.meta.full_name(),
+                walk::listed(&list)
+            );
+            let finding = findings.report(at, message);
+            finding.label("this holds the address of the machine's metadata service").help(format!(
+                "add `{net}` to `except`, or `169.254.0.0/16` for all link-local addresses; what must have credentials \
+                 gets a rule of its own"
             ));
+            let pods = representatives(context, &rule.subject(context));
+            let cut: Vec<Flow> = pods.into_iter().map(|pod| question(pod, *first)).collect();
+            let cut: Vec<Flow> =
+                (cut.into_iter()).filter(|flow| context.compiled.outcome(flow) == Outcome::Allow).collect();
+            if let Some(block) = block
+                && !cut.is_empty()
+            {
+                let edits = block.add_except(&context.places, &net);
+                finding.fix(format!("leave `{net}` out"), edits, Claim::Cuts(cut));
+            }
         }
     }
 }
@@ -111,19 +129,22 @@ fn addresses(context: &Context<'_>) -> Vec<IpAddr> {
     known.iter().filter(|(_, counts)| *counts).filter_map(|(text, _)| text.parse().ok()).collect()
 }
 
-/// The wide peers of a rule that hold some of the addresses, and which.
-fn holding(context: &Context<'_>, rule: &AnyRule<'_>, addresses: &[IpAddr]) -> Vec<(Origin, Vec<IpAddr>)> {
+/// A wide peer: where it is written, which of the addresses it holds, and the block if it is one.
+type Holding<'a> = (Origin, Vec<IpAddr>, Option<Block<'a>>);
+
+/// The wide peers of a rule that hold some of the addresses.
+fn holding<'a>(context: &Context<'_>, rule: &AnyRule<'a>, addresses: &[IpAddr]) -> Vec<Holding<'a>> {
     let mut found = Vec::new();
-    for block in rule.blocks().iter().filter(|block| only_address(&block.cidr).is_none()) {
+    for block in rule.blocks().into_iter().filter(|block| only_address(&block.cidr).is_none()) {
         let set = block.addresses();
         let held: Vec<IpAddr> = addresses.iter().copied().filter(|address| set.contains(*address)).collect();
         if !held.is_empty() {
-            found.push((block.place(&context.places), held));
+            found.push((block.place(&context.places), held, Some(block)));
         }
     }
     for (peer, at) in rule.peers() {
         if let Choice::CiliumPeer(_, CiliumPeer::Entity(Entity::World | Entity::All, _)) = peer {
-            found.push((at, addresses.to_vec()));
+            found.push((at, addresses.to_vec(), None));
         }
     }
     found
@@ -138,13 +159,17 @@ fn reachable(context: &Context<'_>, rule: &AnyRule<'_>, address: IpAddr) -> bool
             && context.cluster.tier_policies.is_empty()
             && context.cluster.cilium_policies.is_empty();
     }
-    let flow = |pod| Flow {
+    pods.into_iter().any(|pod| context.compiled.outcome(&question(pod, address)) == Outcome::Allow)
+}
+
+/// A pod asking the metadata service.
+fn question(pod: PodId, address: IpAddr) -> Flow {
+    Flow {
         from: Endpoint::Pod(pod),
         to: Endpoint::Address(address),
         family: Family::of(address),
         protocol: Protocol::Tcp,
         port: PORT,
         request: None,
-    };
-    pods.into_iter().any(|pod| context.compiled.outcome(&flow(pod)) == Outcome::Allow)
+    }
 }

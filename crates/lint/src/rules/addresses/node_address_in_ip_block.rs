@@ -76,7 +76,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             if control || known.api_servers.iter().any(|at| at.ip() == address) {
                 continue;
             }
-            let message = format!("`{}` names the address of the node `{}`", rule.meta.full_name(), node.name);
+            let message =
+                format!("`{}` names the address of the node `{}`", rule.meta.full_name(), node.name);
             findings
                 .report(block.place(&context.places), message)
                 .label("another node has another address")

@@ -96,7 +96,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         let Some(port) = port(&rule) else { continue };
         let other = if family == Family::V4 { Family::V6 } else { Family::V4 };
         let (own_net, other_net) = (context.cluster.internet(family), context.cluster.internet(other));
-        let (open, shut) = if rule.action == Action::Accept { (&own_net, &other_net) } else { (&other_net, &own_net) };
+        let (open, shut) =
+            if rule.action == Action::Accept { (&own_net, &other_net) } else { (&other_net, &own_net) };
         let differs = |pod| {
             let asked = |set| share(context, pod, rule.direction, port, set);
             asked(open) == Share::All && asked(shut) == Share::None
@@ -105,7 +106,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             continue;
         }
         let counterpart = if other == Family::V4 { "0.0.0.0/0" } else { "::/0" };
-        let (does, but) = if rule.action == Action::Accept { ("allows", "is shut") } else { ("denies", "is open") };
+        let (does, but) =
+            if rule.action == Action::Accept { ("allows", "is shut") } else { ("denies", "is open") };
         let message = format!(
             "`{}` {does} all of {}, and {} {but}",
             rule.meta.full_name(),
@@ -115,7 +117,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         findings
             .report(block.place(&context.places), message)
             .label(format!("the cluster is dual-stack; this says nothing about {}", other.as_str()))
-            .help(format!("add a peer with `{counterpart}`, with exceptions that match those of `{}`", block.cidr));
+            .help(format!(
+                "add a peer with `{counterpart}`, with exceptions that match those of `{}`",
+                block.cidr
+            ));
     }
 }
 

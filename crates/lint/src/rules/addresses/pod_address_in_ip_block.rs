@@ -77,8 +77,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let nets = [(&block.cidr, true)].into_iter();
             for (net, whole) in nets.chain(block.except.iter().map(|net| (net, false))) {
                 let Some(meaning) = meaning(context, &known, net) else { continue };
-                let at =
-                    if whole { block.place(&context.places) } else { block.except_place(&context.places, net) };
+                let at = if whole {
+                    block.place(&context.places)
+                } else {
+                    block.except_place(&context.places, net)
+                };
                 let finding = findings.report(
                     at,
                     format!("`{}` names the address of a pod: {}", rule.meta.full_name(), meaning.text),

@@ -2,22 +2,24 @@
 
 use std::net::IpAddr;
 
+use ringfence_manifest::edit::{Edit, Value, replace_scalar};
 use ringfence_model::{
     IpNet,
     address::{Family, IpSet},
     flow::{Endpoint, Flow},
-    port::Protocol,
+    origin::Origin,
+    port::{PortSpec, Protocol},
     service::Service,
     tier::Action,
     verdict::{Direction, Outcome},
 };
 
-use super::known::{Known, endpoints, only_address};
+use super::known::{Known, endpoints, only_address, written};
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
-    walk::{self, AnyRule, Block, representatives},
+    walk::{self, AnyRule, Body, representatives},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -129,8 +131,10 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             if !addresses.is_disjoint(&not_services) {
                 continue;
             }
-            let nets: Vec<(&IpNet, bool)> =
-                [(&block.cidr, true)].into_iter().chain(block.except.iter().map(|net| (net, false))).collect();
+            let nets: Vec<(&IpNet, bool)> = [(&block.cidr, true)]
+                .into_iter()
+                .chain(block.except.iter().map(|net| (net, false)))
+                .collect();
             for (net, whole) in nets {
                 if let Some(meaning) = meaning(&known, net) {
                     let at = if whole {
@@ -138,7 +142,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     } else {
                         block.except_place(&context.places, net)
                     };
-                    report(context, &known, (&rule, &block), (net, at, whole), &meaning, findings);
+                    report(context, &known, &rule, (net, at, whole), &meaning, findings);
                 }
             }
         }
@@ -187,14 +191,16 @@ fn meaning<'a>(known: &Known<'a>, net: &IpNet) -> Option<Meaning<'a>> {
 fn report(
     context: &Context<'_>,
     known: &Known<'_>,
-    (rule, _block): (&AnyRule<'_>, &Block<'_>),
-    (net, at, whole): (&IpNet, ringfence_model::origin::Origin, bool),
+    rule: &AnyRule<'_>,
+    (net, at, whole): (&IpNet, Origin, bool),
     meaning: &Meaning<'_>,
     findings: &mut Findings,
 ) {
     let what = only_address(net).map_or_else(|| format!("`{net}`"), |address| format!("`{address}`"));
     let of = match meaning {
-        Meaning::Of(service) => format!("the address of the Service `{}/{}`", service.namespace, service.name),
+        Meaning::Of(service) => {
+            format!("the address of the Service `{}/{}`", service.namespace, service.name)
+        }
         Meaning::Stated => "in the network of Services".to_owned(),
         Meaning::Shown(by, range, _) => format!("in `{range}`, the network that {by} gives Services"),
         Meaning::ApiServer(by) => format!("the address that {by} gives the Service `default/kubernetes`"),
@@ -212,12 +218,19 @@ fn report(
         _ => None,
     };
     let reachable = service.is_some_and(|service| all_reachable(context, rule, service));
-    let resolver = service
-        .is_some_and(|service| service.ports.iter().any(|port| port.port == 53 && port.protocol == Protocol::Udp));
+    let resolver = service.is_some_and(|service| {
+        service.ports.iter().any(|port| port.port == 53 && port.protocol == Protocol::Udp)
+    });
     let severity = match meaning {
         _ if !whole => Severity::Info,
-        Meaning::Of(_) if reachable == (rule.action == Action::Accept) && rule.direction == Direction::Egress => {
-            if reachable { Severity::Info } else { Severity::Warning }
+        Meaning::Of(_)
+            if reachable == (rule.action == Action::Accept) && rule.direction == Direction::Egress =>
+        {
+            if reachable {
+                Severity::Info
+            } else {
+                Severity::Warning
+            }
         }
         // A node-local resolver may listen at the address of the cluster's.
         Meaning::Of(_) if resolver => Severity::Warning,
@@ -229,6 +242,49 @@ fn report(
         finding.related(service.origin, "the Service");
     }
     finding.help(help(context, known, meaning, reachable));
+    if let Some(service) = service
+        && !reachable
+        && let Some((title, edits, opened)) = repair(context, rule, service, at)
+    {
+        finding.fix(title, Some(edits), Claim::Opens(opened));
+    }
+}
+
+/// For a rule to one address and port of a Service with one endpoint: the endpoint's in their place, and what that opens.
+fn repair(
+    context: &Context<'_>,
+    rule: &AnyRule<'_>,
+    service: &Service,
+    at: Origin,
+) -> Option<(String, Vec<Edit>, Vec<Flow>)> {
+    let Body::Network(_, network) = rule.body else { return None };
+    let ([_], [entry]) = (network.peers.as_slice(), network.ports.as_slice()) else { return None };
+    let endpoints = written(context.cluster, service);
+    let [(address, protocol, port)] = endpoints.as_slice() else { return None };
+    if rule.direction != Direction::Egress || entry.protocol != Some(*protocol) {
+        return None;
+    }
+    let net = IpNet::from(*address);
+    let mut edits = replace_scalar(&context.places, at, &Value::from(net.to_string().as_str()))?;
+    match entry.ports {
+        PortSpec::Range(first, last) if first == last && first == *port => {}
+        PortSpec::Range(first, last) if first == last => {
+            let number = context.places.value(entry.origin, &["port".into()])?;
+            edits.extend(replace_scalar(&context.places, number, &Value::from(i64::from(*port)))?);
+        }
+        _ => return None,
+    }
+    let flows = representatives(context, &rule.subject(context)).into_iter().map(|pod| Flow {
+        from: Endpoint::Pod(pod),
+        to: Endpoint::Address(*address),
+        family: Family::of(*address),
+        protocol: *protocol,
+        port: *port,
+        request: None,
+    });
+    let opened: Vec<Flow> = flows.filter(|flow| context.compiled.outcome(flow) == Outcome::Deny).collect();
+    let title = format!("name the endpoint, `{net}` on port {port}");
+    (!opened.is_empty()).then_some((title, edits, opened))
 }
 
 fn help(context: &Context<'_>, known: &Known<'_>, meaning: &Meaning<'_>, reachable: bool) -> String {
@@ -242,7 +298,8 @@ fn help(context: &Context<'_>, known: &Known<'_>, meaning: &Meaning<'_>, reachab
     };
     let cilium = context.facts().cni.as_ref().is_some_and(|cni| !cni.profile.ip_block_matches_cluster);
     if is_api_server && cilium {
-        return "use a CiliumNetworkPolicy with `toEntities: [kube-apiserver]`: blocks do not match nodes".to_owned();
+        return "use a CiliumNetworkPolicy with `toEntities: [kube-apiserver]`: blocks do not match nodes"
+            .to_owned();
     }
     if is_api_server {
         return if known.api_servers.is_empty() {
@@ -258,7 +315,7 @@ fn help(context: &Context<'_>, known: &Known<'_>, meaning: &Meaning<'_>, reachab
         Meaning::Of(service) => *service,
         _ => return "choose the pods of the Service with `podSelector` and `namespaceSelector`, on their own port".to_owned(),
     };
-    let written = super::known::written(context.cluster, service);
+    let written = written(context.cluster, service);
     if service.selector.is_none() && !written.is_empty() {
         let list: Vec<String> = written.iter().map(|(address, _, port)| block_of(*address, *port)).collect();
         return format!("name the Service's endpoints: {}", walk::listed(&list));

@@ -94,7 +94,8 @@ spec:
 const DIRECT: [&str; 3] = ["target-type", "cloud.google.com/neg", "cloud.google.com/l4-rbs"];
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    let hiding: Vec<&Service> = context.cluster.services.iter().filter(|service| hides(context, service)).collect();
+    let hiding: Vec<&Service> =
+        context.cluster.services.iter().filter(|service| hides(context, service)).collect();
     if hiding.is_empty() {
         return;
     }
@@ -107,9 +108,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             .collect();
         let Some(block) = public.first() else { continue };
         let subject = rule.subject(context);
-        let behind = |service: &&&Service| {
-            subject.iter().any(|pod| leads_to(context, service, pod, &rule))
-        };
+        let behind = |service: &&&Service| subject.iter().any(|pod| leads_to(context, service, pod, &rule));
         let Some(service) = hiding.iter().find(behind) else { continue };
         let kind = if service.kind == ServiceType::LoadBalancer { "LoadBalancer" } else { "NodePort" };
         let message = format!(
@@ -142,7 +141,9 @@ fn hides(context: &Context<'_>, service: &Service) -> bool {
 
 /// Whether a Service leads to a pod on a port of the rule.
 fn leads_to(context: &Context<'_>, service: &Service, pod: PodId, rule: &AnyRule<'_>) -> bool {
-    let Some(pod) = context.cluster.pod(pod).filter(|pod| pod.namespace == service.namespace) else { return false };
+    let Some(pod) = context.cluster.pod(pod).filter(|pod| pod.namespace == service.namespace) else {
+        return false;
+    };
     if !service.selector.as_ref().is_some_and(|selector| pod.labels.contains_all(selector)) {
         return false;
     }

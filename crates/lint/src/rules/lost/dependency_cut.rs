@@ -1,6 +1,7 @@
 //! Workloads that are told to talk to a Service and cannot.
 
 use ringfence_model::{
+    flow::Flow,
     verdict::Direction,
     workload::{PodId, WorkloadId},
 };
@@ -8,10 +9,10 @@ use ringfence_policy::compiled::PodSet;
 
 use super::{
     missing::{Missing, port},
-    passage::{Cut, blame, cut, listed, workload_name, workloads},
+    passage::{Budget, Cut, blame, denied, listed, pods, workload_name, workloads},
     references::{Reference, Services, references},
     sides::{OneSided, one_sided},
-    targets::{Targets, at},
+    targets::at,
 };
 use crate::{
     context::Context,
@@ -160,6 +161,7 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let cluster = context.cluster;
     let services = Services::new(cluster);
+    let budget = Budget::new();
     let mut sides = None;
     for (id, workload) in (0..).map(WorkloadId).zip(&cluster.workloads) {
         let Some(pod) = workload.pods.first().and_then(|id| cluster.pod(*id)) else { continue };
@@ -169,24 +171,24 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             if ends == [id] {
                 continue;
             }
-            let Some(cut) = cut(context.compiled, &workload.pods, &targets.pods, targets.protocol) else {
+            let Some(flow) = denied(context, &workload.pods, &targets.pods, targets.protocol) else {
                 continue;
             };
             let sides: &Vec<OneSided> = sides.get_or_insert_with(|| {
                 let both = [Direction::Egress, Direction::Ingress];
                 both.into_iter().flat_map(|direction| one_sided(context, direction)).collect()
             });
-            if !sides.iter().any(|side| explains(side, &cut)) {
-                report(context, id, &ends, &reference, &targets, &cut, findings);
+            if !sides.iter().any(|side| explains(side, &flow)) {
+                report(context, id, &ends, &reference, flow, &budget, findings);
             }
         }
     }
 }
 
 /// Whether a rule of one side is about the same gap.
-fn explains(side: &OneSided, cut: &Cut) -> bool {
+fn explains(side: &OneSided, flow: &Flow) -> bool {
     let has = |set: &PodSet, pod: Option<PodId>| pod.is_some_and(|pod| set.contains(pod));
-    let mut ends = cut.pods();
+    let mut ends = pods(flow);
     let (from, to) = (ends.next(), ends.next());
     (has(&side.subjects, from) && has(&side.others, to))
         || (has(&side.others, from) && has(&side.subjects, to))
@@ -197,8 +199,8 @@ fn report(
     from: WorkloadId,
     to: &[WorkloadId],
     reference: &Reference<'_>,
-    targets: &Targets,
-    cut: &Cut,
+    flow: Flow,
+    budget: &Budget,
     findings: &mut Findings,
 ) {
     let cluster = context.cluster;
@@ -209,20 +211,22 @@ fn report(
         reference.origin,
         format!("`{name}` cannot reach the Service `{service}` that `{}` names", reference.said_by),
     );
-    let number = cut.flow.port;
+    let (protocol, number) = (flow.protocol, flow.port);
     let which = if number == reference.port {
         format!("port {number} of {} is denied", listed(&ends))
     } else {
         format!("port {} leads to {number} of {}, which is denied", reference.port, listed(&ends))
     };
     finding.label(which);
+    let otherwise = format!("let `{name}` out to port {number} of {}, and in there", listed(&ends));
+    if !budget.take() {
+        finding.help(otherwise);
+        return;
+    }
+    let cut = &Cut::of(context.compiled, flow);
     blame(finding, cut, Direction::Egress, &name);
     blame(finding, cut, Direction::Ingress, ends.first().map_or("", String::as_str));
-    let ports = [port(targets.protocol, number)];
+    let ports = [port(protocol, number)];
     let missing = Missing::between(context, &[from], to, &ports, &[cut]);
-    finding.help(missing.help(
-        context,
-        &format!("`{name}` reach `{service}`"),
-        &format!("let `{name}` out to port {number} of {}, and in there", listed(&ends)),
-    ));
+    finding.help(missing.help(context, &format!("`{name}` reach `{service}`"), &otherwise));
 }

@@ -3,6 +3,7 @@
 use ringfence_analysis::explain::{labels, yaml};
 use ringfence_model::{
     Text,
+    flow::Flow,
     label::{Operator, Requirement, Selector},
     network_policy::NetworkPeer,
     origin::Origin,
@@ -13,7 +14,7 @@ use ringfence_model::{
 
 use super::{
     missing::{Missing, port},
-    passage::{Cut, blame, listed, workload_name, workloads},
+    passage::{Budget, Cut, blame, listed, workload_name, workloads},
     resolving::{Asking, Culprit, Questions, attribute},
 };
 use crate::{
@@ -113,7 +114,7 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let questions = Questions::new(context);
-    let mut cuts: Vec<(PodId, Option<Box<Cut>>)> = Vec::new();
+    let mut cuts: Vec<(PodId, Option<Flow>)> = Vec::new();
     let mut cut_pods = Vec::new();
     for (id, pod) in questions.askers() {
         if let Asking::Cut(culprits, cut) = questions.ask(id, Protocol::Udp) {
@@ -121,8 +122,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             cuts.push((id, cut));
         }
     }
+    let budget = Budget::new();
     for (culprit, pods) in attribute(cut_pods) {
-        report(context, &questions, &culprit, &pods, &cuts, findings);
+        report(context, &questions, &culprit, &pods, &cuts, &budget, findings);
     }
 }
 
@@ -131,15 +133,15 @@ fn report(
     questions: &Questions<'_, '_>,
     culprit: &Culprit,
     pods: &[PodId],
-    cuts: &[(PodId, Option<Box<Cut>>)],
+    cuts: &[(PodId, Option<Flow>)],
+    budget: &Budget,
     findings: &mut Findings,
 ) {
     let cluster = context.cluster;
     let names: Vec<String> =
         workloads(cluster, pods.iter().copied()).into_iter().map(|id| workload_name(cluster, id)).collect();
     let Some(first) = pods.first().copied() else { return };
-    let sample =
-        cuts.binary_search_by_key(&first, |(id, _)| *id).ok().and_then(|at| cuts.get(at)?.1.as_deref());
+    let sample = cuts.binary_search_by_key(&first, |(id, _)| *id).ok().and_then(|at| cuts.get(at)?.1.clone());
     let resolver = context.facts().dns.first();
     let of = resolver
         .map_or_else(|| "any resolver".to_owned(), |resolver| format!("the resolver `{}`", resolver.name));
@@ -162,7 +164,13 @@ fn report(
             format!("`{}` is the resolver: {}", resolver.name, resolver.evidence.words),
         );
     }
-    if let Some(cut) = sample {
+    let egress = culprit.direction == Direction::Egress && !culprit.denies;
+    if !budget.take() {
+        finding.help("let port 53 over UDP and TCP pass to the resolver");
+        return;
+    }
+    let cut = sample.map(|flow| Cut::of(context.compiled, flow));
+    if let Some(cut) = &cut {
         blame(finding, cut, culprit.direction, names.first().map_or("", String::as_str));
         finding.related.retain(|related| related.origin != culprit.origin);
     }
@@ -171,8 +179,8 @@ fn report(
             finding.related(opening.origin, "a rule for port 53, which does not lead to a resolver");
         }
     }
-    if culprit.direction == Direction::Egress && !culprit.denies {
-        finding.help(help(context, questions, pods, sample));
+    if egress {
+        finding.help(help(context, questions, pods, cut.as_ref()));
     } else {
         finding.help("let port 53 over UDP and TCP pass here, before whatever else is denied");
     }

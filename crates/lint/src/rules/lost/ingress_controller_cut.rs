@@ -165,7 +165,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let found = if pods.is_empty() {
                 outsiders_cut(context, &policies, service, &targets)
             } else {
-                cut(context.compiled, &pods, &targets.pods, targets.protocol)
+                cut(context, &pods, &targets.pods, targets.protocol)
             };
             if let Some(cut) = found {
                 report(context, entry, service, &targets, controllers.first().copied(), &cut, findings);

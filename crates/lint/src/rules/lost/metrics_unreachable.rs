@@ -158,7 +158,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     for target in targets {
         for (workload, pods) in by_workload(context, &target.pods) {
-            if let Some(cut) = cut(context.compiled, &scrapers, &pods, target.pods.protocol) {
+            if let Some(cut) = cut(context, &scrapers, &pods, target.pods.protocol) {
                 report(context, &target, workload, &pods, &cut, findings);
             }
         }

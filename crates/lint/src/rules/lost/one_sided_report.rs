@@ -2,6 +2,7 @@
 //! missing at the other end.
 
 use ringfence_model::{
+    flow::Flow,
     port::{PortMatch, PortSpec},
     verdict::Direction,
     workload::WorkloadId,
@@ -9,7 +10,7 @@ use ringfence_model::{
 
 use super::{
     missing::Missing,
-    passage::{Cut, blame, called, cut, listed, workload_name, workloads},
+    passage::{Budget, Cut, blame, called, cut, listed, pods, workload_name, workloads},
     sides::OneSided,
 };
 use crate::{context::Context, finding::Findings, rule::Severity};
@@ -18,7 +19,13 @@ use crate::{context::Context, finding::Findings, rule::Severity};
 const NAMED: usize = 4;
 
 /// Reports it; `direction` is that of the rule.
-pub(super) fn report(context: &Context<'_>, direction: Direction, found: &OneSided, findings: &mut Findings) {
+pub(super) fn report(
+    context: &Context<'_>,
+    direction: Direction,
+    found: &OneSided,
+    budget: &Budget,
+    findings: &mut Findings,
+) {
     let cluster = context.cluster;
     let others = workloads(cluster, found.others.iter());
     let subjects = workloads(cluster, found.subjects.iter());
@@ -55,21 +62,26 @@ pub(super) fn report(context: &Context<'_>, direction: Direction, found: &OneSid
     if !found.named || found.port.is_some() {
         finding.severity(Severity::Warning);
     }
-    let [source, target] = sample_names(context, &found.cut);
+    let [source, target] = sample_names(context, &found.flow);
+    let otherwise = match far {
+        Direction::Ingress => format!("let `{source}` in at `{target}` too, or remove the rule"),
+        Direction::Egress => format!("let `{source}` out to `{target}` too, or remove the rule"),
+    };
+    if !budget.take() {
+        finding.help(otherwise);
+        return;
+    }
+    let sample = Cut::of(context.compiled, found.flow.clone());
     let subject = if far == Direction::Egress { &source } else { &target };
-    blame(finding, &found.cut, far, subject);
+    blame(finding, &sample, far, subject);
     let ports: Vec<PortMatch> = found.port.clone().map_or_else(|| found.ports.clone(), |port| vec![port]);
     let (from, to) = match direction {
         Direction::Egress => (&subjects, &others),
         Direction::Ingress => (&others, &subjects),
     };
-    let (from, to, cuts) = samples(context, found, from, to);
+    let (from, to, cuts) = samples(context, found, sample, from, to);
     let cuts: Vec<&Cut> = cuts.iter().collect();
     let missing = Missing::between(context, &from, &to, &ports, &cuts);
-    let otherwise = match far {
-        Direction::Ingress => format!("let `{source}` in at `{target}` too, or remove the rule"),
-        Direction::Egress => format!("let `{source}` out to `{target}` too, or remove the rule"),
-    };
     let what = match far {
         Direction::Ingress => format!("{} in at {}", names(&from), names(&to)),
         Direction::Egress => format!("{} out to {}", names(&from), names(&to)),
@@ -77,8 +89,8 @@ pub(super) fn report(context: &Context<'_>, direction: Direction, found: &OneSid
     finding.help(missing.help(context, &what, &otherwise));
 }
 
-fn sample_names(context: &Context<'_>, cut: &Cut) -> [String; 2] {
-    let mut names = cut.pods().map(|pod| called(context.cluster, pod));
+fn sample_names(context: &Context<'_>, flow: &Flow) -> [String; 2] {
+    let mut names = pods(flow).map(|pod| called(context.cluster, pod));
     [names.next().unwrap_or_default(), names.next().unwrap_or_default()]
 }
 
@@ -86,24 +98,25 @@ fn sample_names(context: &Context<'_>, cut: &Cut) -> [String; 2] {
 fn samples(
     context: &Context<'_>,
     found: &OneSided,
+    sample: Cut,
     from: &[WorkloadId],
     to: &[WorkloadId],
 ) -> (Vec<WorkloadId>, Vec<WorkloadId>, Vec<Cut>) {
     let cluster = context.cluster;
-    let pods = |of: &WorkloadId| cluster.workload(*of).map_or(&[][..], |workload| &workload.pods);
-    let flow = &found.cut.flow;
+    let pods_of = |of: &WorkloadId| cluster.workload(*of).map_or(&[][..], |workload| &workload.pods);
+    let flow = &found.flow;
     if from.len() <= NAMED && to.len() <= NAMED {
-        let mut cuts = vec![found.cut.clone()];
+        let mut cuts = vec![sample];
         for (source, target) in from.iter().flat_map(|source| to.iter().map(move |target| (source, target))) {
-            let targets: Vec<_> = pods(target).iter().map(|id| (*id, flow.port)).collect();
-            cuts.extend(cut(context.compiled, pods(source), &targets, flow.protocol));
+            let targets: Vec<_> = pods_of(target).iter().map(|id| (*id, flow.port)).collect();
+            cuts.extend(cut(context, pods_of(source), &targets, flow.protocol));
         }
         return (from.to_vec(), to.to_vec(), cuts);
     }
-    let mut ends = found.cut.pods().filter_map(|id| cluster.pod(id)).map(|pod| pod.workload);
+    let mut ends = pods(flow).filter_map(|id| cluster.pod(id)).map(|pod| pod.workload);
     let one = [ends.next(), ends.next()].map(|end| end.into_iter().collect());
     let [from, to] = one;
-    (from, to, vec![found.cut.clone()])
+    (from, to, vec![sample])
 }
 
 /// A port as people say it.

@@ -10,7 +10,6 @@ use ringfence_model::{
     verdict::{Direction, Outcome},
     workload::PodId,
 };
-use ringfence_policy::Judge as _;
 
 use super::{
     openings::{Opening, Policies},
@@ -39,7 +38,7 @@ pub(super) fn nobody_gets_in(
         {
             return None;
         }
-        for family in context.cluster.families() {
+        for family in context.facts().families.iter().copied() {
             let nobody = if family == Family::V4 { NOBODY_V4 } else { NOBODY_V6 };
             let cut = from_address(context, nobody, pod, targets.protocol, port)?;
             sample.get_or_insert(cut);
@@ -71,5 +70,5 @@ fn from_address(
     if context.compiled.outcome(&flow) != Outcome::Deny {
         return None;
     }
-    Some(Cut { verdict: context.compiled.verdict(&flow), flow })
+    Some(Cut::of(context.compiled, flow))
 }

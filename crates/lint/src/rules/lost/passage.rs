@@ -1,7 +1,7 @@
 //! Whether anything passes between some pods at a port. In: pods at both ends. Out: nothing if any pair may pass, else a sample
 //! with its verdict, and what to say about it.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use ringfence_model::{
     address::Family,
@@ -14,7 +14,7 @@ use ringfence_model::{
 };
 use ringfence_policy::{Compiled, Judge as _};
 
-use crate::finding::Finding;
+use crate::{context::Context, finding::Finding};
 
 /// So many pairs are judged one by one; of more, those of pods that differ in their labels.
 const ALL_PAIRS: usize = 256;
@@ -29,6 +29,11 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Of a connection that is denied: why. This costs far more than to know that it is.
+    pub(super) fn of(compiled: &Compiled, flow: Flow) -> Self {
+        Self { verdict: compiled.verdict(&flow), flow }
+    }
+
     /// Whether a side denies.
     pub(super) fn denies(&self, direction: Direction) -> bool {
         self.side(direction).outcome == Outcome::Deny
@@ -41,52 +46,82 @@ impl Cut {
             Direction::Ingress => &self.verdict.ingress,
         }
     }
+}
 
-    /// The pods of the sample.
-    pub(super) fn pods(&self) -> impl Iterator<Item = PodId> {
-        [&self.flow.from, &self.flow.to].into_iter().filter_map(|end| match end {
-            Endpoint::Pod(id) => Some(*id),
-            _ => None,
-        })
+/// The pods of a connection.
+pub(super) fn pods(flow: &Flow) -> impl Iterator<Item = PodId> {
+    [&flow.from, &flow.to].into_iter().filter_map(|end| match end {
+        Endpoint::Pod(id) => Some(*id),
+        _ => None,
+    })
+}
+
+/// How many findings of a rule are explained in full: with the places that decide, and the policy that is missing. Nobody reads
+/// more, and each costs as much as all that comes before it.
+const EXPLAINED: u32 = 64;
+
+/// Counts what is explained.
+pub(super) struct Budget(Cell<u32>);
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(EXPLAINED))
+    }
+
+    /// Whether one more may be explained.
+    pub(super) fn take(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left > 0
     }
 }
 
 /// A sample if every connection from one of the pods to one of the others, at its port, is certainly denied. Connections of a
 /// pod to itself do not count.
-pub(super) fn cut(
-    compiled: &Compiled,
+pub(super) fn denied(
+    context: &Context<'_>,
     from: &[PodId],
     to: &[(PodId, u16)],
     protocol: Protocol,
-) -> Option<Cut> {
-    let cluster = compiled.cluster();
+) -> Option<Flow> {
+    let cluster = context.cluster;
     let (mut from, mut to) = (from.to_vec(), to.to_vec());
     if from.len().saturating_mul(to.len()) > ALL_PAIRS {
         from = different(cluster, from, |id| *id);
         to = different(cluster, to, |(id, _)| *id);
     }
-    let families = cluster.families();
+    let families = &context.facts().families;
     let mut sample = None;
     for source in &from {
         for (target, port) in &to {
             if source == target {
                 continue;
             }
-            for family in &families {
+            for family in families {
                 let ends =
                     [*source, *target].map(|id| cluster.pod(id).is_some_and(|pod| has_family(pod, *family)));
                 if ends.contains(&false) {
                     continue;
                 }
                 let flow = flow(Endpoint::Pod(*source), Endpoint::Pod(*target), *family, protocol, *port);
-                if compiled.outcome(&flow) != Outcome::Deny {
+                if context.compiled.outcome(&flow) != Outcome::Deny {
                     return None;
                 }
                 sample.get_or_insert(flow);
             }
         }
     }
-    sample.map(|flow| Cut { verdict: compiled.verdict(&flow), flow })
+    sample
+}
+
+/// The same, and why.
+pub(super) fn cut(
+    context: &Context<'_>,
+    from: &[PodId],
+    to: &[(PodId, u16)],
+    protocol: Protocol,
+) -> Option<Cut> {
+    denied(context, from, to, protocol).map(|flow| Cut::of(context.compiled, flow))
 }
 
 /// A connection.

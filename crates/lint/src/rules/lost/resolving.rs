@@ -9,7 +9,8 @@ use std::{
 use ringfence_model::{
     address::Family,
     cilium::Entity,
-    flow::Endpoint,
+    flow::{Endpoint, Flow},
+    network_policy::PolicyMeta,
     origin::Origin,
     port::Protocol,
     tier::Action,
@@ -19,7 +20,7 @@ use ringfence_model::{
 
 use super::{
     openings::{Opening, Policies, Who},
-    passage::{Cut, cut, flow},
+    passage::{Cut, denied, flow},
 };
 use crate::{
     context::Context,
@@ -55,7 +56,7 @@ pub(super) enum Asking {
     /// They pass, or it is not known whether they do.
     Passes,
     /// They are dropped, and what drops them. Nothing passes to the sample, where the resolver's pods are known.
-    Cut(Vec<Culprit>, Option<Box<Cut>>),
+    Cut(Vec<Culprit>, Option<Flow>),
 }
 
 /// The questions of pods.
@@ -99,17 +100,12 @@ impl<'c, 'a> Questions<'c, 'a> {
             if isolating.is_empty() || !self.to_resolvers(id, protocol).is_empty() {
                 return Asking::Passes;
             }
-            culprits.extend(isolating.iter().map(|meta| Culprit {
-                origin: meta.origin,
-                name: meta.full_name(),
-                denies: false,
-                direction: Direction::Egress,
-            }));
+            culprits.extend(isolating.iter().map(|meta| self::isolating(meta, Direction::Egress)));
         }
         for resolver in resolvers {
-            let Some(cut) = self.cut_from(id, resolver, protocol) else { return Asking::Passes };
-            culprits.extend(self::culprits(&cut));
-            sample.get_or_insert_with(|| Box::new(cut));
+            let Some(flow) = self.denied_from(id, resolver, protocol) else { return Asking::Passes };
+            culprits.extend(self.culprits(id, resolver, &flow));
+            sample.get_or_insert(flow);
         }
         let local = self.context.facts().node_local_dns.iter().map(|local| local.address);
         if local.chain(LOCAL.map(IpAddr::V4)).any(|address| self.passes_to(id, address, protocol)) {
@@ -121,11 +117,23 @@ impl<'c, 'a> Questions<'c, 'a> {
     }
 
     /// A sample of what is denied between a pod and a resolver; nothing if anything passes.
-    pub(super) fn cut_from(&self, id: PodId, resolver: &Resolver, protocol: Protocol) -> Option<Cut> {
+    fn denied_from(&self, id: PodId, resolver: &Resolver, protocol: Protocol) -> Option<Flow> {
         let cluster = self.context.cluster;
         let target = |to: &PodId| Some((*to, resolver.port(cluster.pod(*to)?, protocol)?));
         let targets: Vec<(PodId, u16)> = resolver.pods.iter().filter_map(target).collect();
-        cut(self.context.compiled, &[id], &targets, protocol)
+        denied(self.context, &[id], &targets, protocol)
+    }
+
+    /// What denies the questions of a pod: mostly plain to see, else the engine is asked why.
+    fn culprits(&self, id: PodId, resolver: &Resolver, flow: &Flow) -> Vec<Culprit> {
+        let cluster = self.context.cluster;
+        let own = self.policies.isolating(id, Direction::Egress);
+        let mut theirs = resolver.pods.iter().map(|id| self.policies.isolating(*id, Direction::Ingress));
+        let no_denials = cluster.tier_policies.is_empty() && cluster.cilium_policies.is_empty();
+        if no_denials && !own.is_empty() && theirs.all(<[_]>::is_empty) {
+            return own.iter().map(|meta| isolating(meta, Direction::Egress)).collect();
+        }
+        culprits(&Cut::of(self.context.compiled, flow.clone()))
     }
 
     /// Whether a question to an address may pass.
@@ -189,17 +197,20 @@ impl<'c, 'a> Questions<'c, 'a> {
     }
 }
 
+/// A policy that isolates.
+fn isolating(meta: &PolicyMeta, direction: Direction) -> Culprit {
+    Culprit { origin: meta.origin, name: meta.full_name(), denies: false, direction }
+}
+
 /// What denies a sample: the egress side comes first, since nobody looks at the other as long as it denies.
-pub(super) fn culprits(cut: &Cut) -> Vec<Culprit> {
+fn culprits(cut: &Cut) -> Vec<Culprit> {
     let direction = if cut.denies(Direction::Egress) { Direction::Egress } else { Direction::Ingress };
     let reasons = cut.side(direction).reasons.iter();
     let culprit = |reason: &Reason| match reason {
         Reason::Rule(rule) if rule.action == Action::Deny => {
             Some(Culprit { origin: rule.origin, name: rule.policy.full_name(), denies: true, direction })
         }
-        Reason::Isolated(meta) => {
-            Some(Culprit { origin: meta.origin, name: meta.full_name(), denies: false, direction })
-        }
+        Reason::Isolated(meta) => Some(isolating(meta, direction)),
         _ => None,
     };
     reasons.filter_map(culprit).collect()

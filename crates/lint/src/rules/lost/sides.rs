@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ringfence_model::{
     cilium::{CiliumPeer, CiliumRule},
+    flow::{Endpoint, Flow},
     label::{Operator, Selector},
     network_policy::{NetworkPeer, NetworkPolicy, NetworkRule, PolicyMeta},
     origin::Origin,
@@ -14,7 +15,6 @@ use ringfence_model::{
     workload::{Pod, PodId},
 };
 use ringfence_policy::{
-    Judge as _,
     compiled::{CellId, PodSet},
     permit::Permit,
 };
@@ -26,7 +26,7 @@ use crate::context::Context;
 const MOST_PAIRS: usize = 2048;
 
 /// So many denied pairs are looked at for who denies them.
-const LOOKED_AT: usize = 8;
+const LOOKED_AT: usize = 4;
 
 /// Something that a rule allows and the other end denies.
 pub(super) struct OneSided {
@@ -46,7 +46,7 @@ pub(super) struct OneSided {
     /// The ports of the rule.
     pub(super) ports: Vec<PortMatch>,
     /// A sample.
-    pub(super) cut: Cut,
+    pub(super) flow: Flow,
 }
 
 /// A rule that allows, of any dialect.
@@ -191,7 +191,7 @@ enum Passing {
     /// Something may pass, or nothing can be said.
     Some,
     /// Nothing does, and the other end is what denies.
-    Nothing(Box<Cut>),
+    Nothing(Flow),
 }
 
 fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: &mut Vec<OneSided>) {
@@ -210,7 +210,7 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
             && !allow.ports.is_empty()
             && pods.any(|pod| !pod.ports.is_empty() && is_declared(pod, &allow.ports))
     };
-    let report = |unit: &Unit, origin, port, cut| OneSided {
+    let report = |unit: &Unit, origin, port, flow| OneSided {
         policy: allow.policy.clone(),
         origin,
         port,
@@ -218,7 +218,7 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
         subjects: allow.subjects.clone(),
         others: unit.pods.clone(),
         ports: allow.ports.clone(),
-        cut,
+        flow,
     };
     let mut open = Vec::new();
     for unit in &units {
@@ -227,7 +227,7 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
             return;
         }
         match passing(context, direction, &from, &to, &allow.ports) {
-            Passing::Nothing(cut) => found.push(report(unit, unit.origin, None, *cut)),
+            Passing::Nothing(flow) => found.push(report(unit, unit.origin, None, flow)),
             Passing::Some => open.push(*unit),
         }
     }
@@ -240,13 +240,13 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
         let mut cuts = open.iter().map(|unit| {
             let (from, to) = ends(unit);
             match passing(context, direction, &from, &to, one) {
-                Passing::Nothing(cut) => Some((*unit, cut)),
+                Passing::Nothing(flow) => Some((*unit, flow)),
                 Passing::Some => None,
             }
         });
-        let Some(Some((unit, cut))) = cuts.next() else { continue };
+        let Some(Some((unit, flow))) = cuts.next() else { continue };
         if cuts.all(|cut| cut.is_some()) {
-            found.push(report(unit, port.origin, Some(port.clone()), *cut));
+            found.push(report(unit, port.origin, Some(port.clone()), flow));
         }
     }
 }
@@ -297,27 +297,32 @@ fn passing(
                 continue;
             }
             looked_at += 1;
-            let Some(cut) = sample(context, from, to, protocol, port) else { return Passing::Some };
-            let other = if direction == Direction::Egress { Direction::Ingress } else { Direction::Egress };
-            if cut.denies(direction) || !cut.denies(other) {
-                return Passing::Some;
+            let Some(flow) = sample(context, from, to, protocol, port) else { return Passing::Some };
+            // The rule allows it at its own end: only a rule that denies can be stronger.
+            let may_deny =
+                !context.cluster.tier_policies.is_empty() || !context.cluster.cilium_policies.is_empty();
+            if may_deny {
+                let cut = Cut::of(context.compiled, flow.clone());
+                let other =
+                    if direction == Direction::Egress { Direction::Ingress } else { Direction::Egress };
+                if cut.denies(direction) || !cut.denies(other) {
+                    return Passing::Some;
+                }
             }
-            first.get_or_insert(cut);
+            first.get_or_insert(flow);
         }
     }
     match first.filter(|_| declared) {
-        Some(cut) => Passing::Nothing(Box::new(cut)),
+        Some(flow) => Passing::Nothing(flow),
         None => Passing::Some,
     }
 }
 
-fn sample(context: &Context<'_>, from: PodId, to: PodId, protocol: Protocol, port: u16) -> Option<Cut> {
-    use ringfence_model::flow::Endpoint;
-    let families = context.cluster.families();
+fn sample(context: &Context<'_>, from: PodId, to: PodId, protocol: Protocol, port: u16) -> Option<Flow> {
+    let families = &context.facts().families;
     families.iter().find_map(|family| {
         let flow = flow(Endpoint::Pod(from), Endpoint::Pod(to), *family, protocol, port);
-        let verdict = context.compiled.verdict(&flow);
-        (verdict.outcome == Outcome::Deny).then_some(Cut { flow, verdict })
+        (context.compiled.outcome(&flow) == Outcome::Deny).then_some(flow)
     })
 }
 

@@ -1,6 +1,7 @@
 //! Replicas of a StatefulSet that cannot reach each other.
 
 use ringfence_model::{
+    flow::Flow,
     port::PortMatch,
     service::Service,
     verdict::Direction,
@@ -10,7 +11,7 @@ use ringfence_policy::compiled::PodSet;
 
 use super::{
     missing::{Missing, port},
-    passage::{Cut, blame, cut, workload_name},
+    passage::{Budget, Cut, blame, denied, workload_name},
     sides::{OneSided, one_sided},
 };
 use crate::{
@@ -157,6 +158,7 @@ const PEERS: [&str; 20] = [
 ];
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
+    let budget = Budget::new();
     let sides: Vec<OneSided> = [Direction::Egress, Direction::Ingress]
         .into_iter()
         .flat_map(|direction| one_sided(context, direction))
@@ -185,7 +187,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     .is_some_and(|wanted| !wanted.is_empty() && pod.labels.contains_all(wanted))
         });
         if let Some(service) = headless {
-            members(context, id, &pods, pod, service, findings);
+            members(context, id, &pods, pod, service, &budget, findings);
         }
     }
 }
@@ -196,11 +198,12 @@ fn members(
     pods: &[PodId],
     pod: &Pod,
     service: &Service,
+    budget: &Budget,
     findings: &mut Findings,
 ) {
     let judged = |own: &ContainerPort| {
         let targets: Vec<(PodId, u16)> = pods.iter().map(|id| (*id, own.port)).collect();
-        cut(context.compiled, pods, &targets, own.protocol)
+        denied(context, pods, &targets, own.protocol)
     };
     let is_peer = |own: &&ContainerPort| {
         own.name.as_ref().is_some_and(|name| {
@@ -211,9 +214,11 @@ fn members(
     let named: Vec<&ContainerPort> = pod.ports.iter().filter(is_peer).collect();
     let certain = !named.is_empty();
     let asked = if certain { named } else { pod.ports.iter().collect() };
-    let cuts: Vec<(&ContainerPort, Cut)> =
+    let cuts: Vec<(&ContainerPort, Flow)> =
         asked.iter().filter_map(|own| Some((*own, judged(own)?))).collect();
-    let Some((_, sample)) = cuts.first() else { return };
+    if cuts.is_empty() {
+        return;
+    }
     if !certain && cuts.len() < asked.len() {
         return;
     }
@@ -238,14 +243,18 @@ fn members(
         finding.severity(Severity::Warning);
     }
     finding.related(service.origin, "by the names of this headless Service they find each other");
-    blame(finding, sample, Direction::Egress, &name);
-    blame(finding, sample, Direction::Ingress, &name);
+    let otherwise = "let the replicas out to and in from each other at these ports";
+    if !budget.take() {
+        finding.help(otherwise);
+        return;
+    }
+    let samples: Vec<Cut> = cuts.iter().map(|(_, flow)| Cut::of(context.compiled, flow.clone())).collect();
+    if let Some(sample) = samples.first() {
+        blame(finding, sample, Direction::Egress, &name);
+        blame(finding, sample, Direction::Ingress, &name);
+    }
     let ports: Vec<PortMatch> = cuts.iter().map(|(own, _)| port(own.protocol, own.port)).collect();
-    let samples: Vec<&Cut> = cuts.iter().map(|(_, cut)| cut).collect();
+    let samples: Vec<&Cut> = samples.iter().collect();
     let missing = Missing::between(context, &[id], &[id], &ports, &samples);
-    finding.help(missing.help(
-        context,
-        "the replicas reach each other",
-        "let the replicas out to and in from each other at these ports",
-    ));
+    finding.help(missing.help(context, "the replicas reach each other", otherwise));
 }

@@ -78,7 +78,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             }
         }
         let excluding = |one: &&Requirement| one.holds(None);
-        let mut requirements = place.pod.iter().flat_map(|pod| &pod.requirements).filter(excluding).peekable();
+        let mut requirements =
+            place.pod.iter().flat_map(|pod| &pod.requirements).filter(excluding).peekable();
         if requirements.peek().is_some() {
             let sets = context.selections().labels.asked(context, place);
             for requirement in requirements {
@@ -96,7 +97,12 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-fn of_namespaces(context: &Context<'_>, place: &Place<'_>, requirement: &Requirement, findings: &mut Findings) {
+fn of_namespaces(
+    context: &Context<'_>,
+    place: &Place<'_>,
+    requirement: &Requirement,
+    findings: &mut Findings,
+) {
     let namespaces = &context.cluster.namespaces;
     if namespaces.iter().any(|namespace| namespace.labels.get(&requirement.key).is_some()) {
         return;
@@ -127,10 +133,8 @@ fn report<'f>(
     who: &str,
     findings: &'f mut Findings,
 ) -> &'f mut crate::Finding {
-    let finding = findings.report(
-        requirement.origin,
-        format!("an exclusion in `{}` excludes nobody", place.meta.full_name()),
-    );
+    let finding = findings
+        .report(requirement.origin, format!("an exclusion in `{}` excludes nobody", place.meta.full_name()));
     finding.label(format!("no {who} has a label `{}`, so all meet this", requirement.key));
     finding
 }

@@ -2,11 +2,7 @@
 
 use ringfence_manifest::edit::rename_key;
 use ringfence_model::{
-    cilium::derived,
-    label::Requirement,
-    network_policy::PolicyKind,
-    profile::Profile,
-    tier::Action,
+    cilium::derived, label::Requirement, network_policy::PolicyKind, profile::Profile, tier::Action,
     workload::NAMESPACE_NAME_LABEL,
 };
 
@@ -90,7 +86,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-fn report<'f>(place: &Place<'_>, requirement: &Requirement, findings: &'f mut Findings) -> &'f mut crate::Finding {
+fn report<'f>(
+    place: &Place<'_>,
+    requirement: &Requirement,
+    findings: &'f mut Findings,
+) -> &'f mut crate::Finding {
     findings.report(
         requirement.origin,
         format!("a selector of `{}` asks for a label that no pod has", place.meta.full_name()),
@@ -112,11 +112,18 @@ fn of_namespaces(
         if cilium {
             finding.help(format!("write `k8s:{}: {values}`", derived::NAMESPACE));
         } else {
-            finding.help(format!("ask for it in a `namespaceSelector`: `matchLabels: {{{NAMESPACE_NAME_LABEL}: {values}}}`"));
-            let alone = place.namespace.is_none() && place.pod.as_ref().is_some_and(|pod| pod.requirements.len() == 1);
+            finding.help(format!(
+                "ask for it in a `namespaceSelector`: `matchLabels: {{{NAMESPACE_NAME_LABEL}: {values}}}`"
+            ));
+            let alone = place.namespace.is_none()
+                && place.pod.as_ref().is_some_and(|pod| pod.requirements.len() == 1);
             let key = context.places.key(place.origin, &["podSelector".into()]).filter(|_| alone);
             if let (Some(key), Some(claim)) = (key, action.and_then(repair::more_peers)) {
-                finding.fix("select namespaces", rename_key(&context.places, key, "namespaceSelector"), claim);
+                finding.fix(
+                    "select namespaces",
+                    rename_key(&context.places, key, "namespaceSelector"),
+                    claim,
+                );
             }
         }
         return;
@@ -127,9 +134,13 @@ fn of_namespaces(
     let finding = report(place, requirement, findings);
     finding.label("only Cilium derives this label for pods").severity(Severity::Warning);
     if *requirement.key == *derived::NAMESPACE {
-        finding.help(format!("ask for it in a `namespaceSelector`: `matchLabels: {{{NAMESPACE_NAME_LABEL}: {values}}}`"));
+        finding.help(format!(
+            "ask for it in a `namespaceSelector`: `matchLabels: {{{NAMESPACE_NAME_LABEL}: {values}}}`"
+        ));
     } else {
-        finding.help("state the `cilium` profile if that is what the cluster runs, or select by labels that pods have");
+        finding.help(
+            "state the `cilium` profile if that is what the cluster runs, or select by labels that pods have",
+        );
     }
 }
 
@@ -154,8 +165,14 @@ fn subject(context: &Context<'_>, place: &Place<'_>, findings: &mut Findings) {
     });
     if let Some(requirement) = missed {
         findings
-            .report(requirement.origin, format!("`{}` selects pods of another namespace", place.meta.full_name()))
-            .label(format!("the policy applies to pods of `{home}` only, which does not meet {}", words::requirement(requirement)))
+            .report(
+                requirement.origin,
+                format!("`{}` selects pods of another namespace", place.meta.full_name()),
+            )
+            .label(format!(
+                "the policy applies to pods of `{home}` only, which does not meet {}",
+                words::requirement(requirement)
+            ))
             .help("move the policy into that namespace, or make it a CiliumClusterwideNetworkPolicy");
     }
 }

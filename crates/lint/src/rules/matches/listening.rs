@@ -91,12 +91,20 @@ impl<'a> Listening<'a> {
     fn behind(&self, pod: &Pod) -> impl Iterator<Item = &'a Service> {
         let services = self.services.get(&pod.namespace).map(Vec::as_slice).unwrap_or_default();
         services.iter().copied().filter(|service| {
-            service.selector.as_ref().is_some_and(|wanted| !wanted.is_empty() && pod.labels.contains_all(wanted))
+            service
+                .selector
+                .as_ref()
+                .is_some_and(|wanted| !wanted.is_empty() && pod.labels.contains_all(wanted))
         })
     }
 
     /// A Service with this port that leads to another one of some of the pods.
-    pub(super) fn translated(&self, kinds: &[&'a Pod], protocol: Protocol, wanted: u16) -> Option<Translated<'a>> {
+    pub(super) fn translated(
+        &self,
+        kinds: &[&'a Pod],
+        protocol: Protocol,
+        wanted: u16,
+    ) -> Option<Translated<'a>> {
         kinds.iter().find_map(|pod| {
             // Clients of a headless Service connect to the port that they name.
             let services = self.behind(pod).filter(|service| !service.headless);
@@ -104,8 +112,9 @@ impl<'a> Listening<'a> {
                 let mut ports = service.ports.iter();
                 let port = ports.find(|port| port.port == wanted && port.protocol == protocol)?;
                 let target = resolve(pod, port)?;
-                let declares =
-                    |pod: &Pod| pod.ports.iter().any(|known| known.protocol == protocol && known.port == target);
+                let declares = |pod: &Pod| {
+                    pod.ports.iter().any(|known| known.protocol == protocol && known.port == target)
+                };
                 (target != wanted).then(|| Translated { service, port, target, pod, declared: declares(pod) })
             })
         })
@@ -122,7 +131,10 @@ fn resolve(pod: &Pod, port: &ServicePort) -> Option<u16> {
 /// Whether a text has a number of the range in it.
 fn mentions(text: &str, first: u16, last: u16) -> bool {
     let numbers = text.split(|letter: char| !letter.is_ascii_digit());
-    numbers.into_iter().filter_map(|digits| digits.parse::<u16>().ok()).any(|port| (first..=last).contains(&port))
+    numbers
+        .into_iter()
+        .filter_map(|digits| digits.parse::<u16>().ok())
+        .any(|port| (first..=last).contains(&port))
 }
 
 /// A port entry of a rule with the pods that it is about.
@@ -135,7 +147,8 @@ pub(super) struct Aimed<'p, 'a> {
 
 /// Every port entry of a rule about some pods.
 pub(super) fn aimed<'p, 'a>(context: &'p Context<'a>) -> impl Iterator<Item = Aimed<'p, 'a>> {
-    let rules = context.selections().parts.iter().flat_map(|part| part.rules.iter().map(move |rule| (part, rule)));
+    let rules =
+        context.selections().parts.iter().flat_map(|part| part.rules.iter().map(move |rule| (part, rule)));
     let rules = rules.filter(|(_, rule)| rule.ports.iter().any(|port| port.ports != PortSpec::All));
     rules
         .filter_map(|(part, rule)| {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use ringfence_analysis::nearest::nearest;
-use ringfence_model::{port::PortSpec, verdict::Direction};
+use ringfence_manifest::edit::{Value, replace_scalar};
+use ringfence_model::{label::Labels, port::PortSpec, service::TargetPort, verdict::Direction};
 
 use super::{
     listening::{Listening, aimed},
-    words,
+    repair, words,
 };
 use crate::{
     context::Context,
@@ -106,26 +107,38 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             declared().filter(|port| named(port.protocol)).filter_map(|port| port.name.as_deref()).collect();
         let service = pods.iter().find_map(|pod| {
             let services = context.cluster.services.iter().filter(|one| one.namespace == pod.namespace);
-            let selects = |labels: &ringfence_model::label::Labels| !labels.is_empty() && pod.labels.contains_all(labels);
+            let selects = |labels: &Labels| !labels.is_empty() && pod.labels.contains_all(labels);
             let mut behind = services.filter(|one| one.selector.as_ref().is_some_and(selects));
             behind.find_map(|one| {
-                Some((one, one.ports.iter().find(|port| port.name.as_ref() == Some(name) && named(port.protocol))?))
+                Some((
+                    one,
+                    one.ports.iter().find(|port| port.name.as_ref() == Some(name) && named(port.protocol))?,
+                ))
             })
         });
         let other = declared().find(|port| port.name.as_ref() == Some(name));
         let alike = nearest(name, names.iter().copied());
         if let Some((service, port)) = service {
             let target = match &port.target {
-                ringfence_model::service::TargetPort::Number(number) => number.to_string(),
-                ringfence_model::service::TargetPort::Name(name) => name.to_string(),
+                TargetPort::Number(number) => number.to_string(),
+                TargetPort::Name(name) => name.to_string(),
             };
             finding.help(format!(
                 "`{name}` is the name of a port of Service `{}`, which leads to the pods' port `{target}`: write `{target}`",
                 service.name
             ));
             finding.related(port.origin, "the Service's port");
+            let value = match &port.target {
+                TargetPort::Number(number) => Value::Int(i64::from(*number)),
+                TargetPort::Name(name) => Value::from(&**name),
+            };
+            if let Some(claim) = repair::more_peers(aimed.rule.action) {
+                let edits = replace_scalar(&context.places, aimed.origin(context), &value);
+                finding.fix("write the pods' port", edits, claim);
+            }
         } else if let Some(other) = other {
-            finding.help(format!("`{name}` is a {} port there: set the `protocol` of the rule", other.protocol));
+            finding
+                .help(format!("`{name}` is a {} port there: set the `protocol` of the rule", other.protocol));
         } else if alike.is_empty() && names.is_empty() {
             finding.help("the pods there name no ports: write the number, or name the container's port");
         } else if alike.is_empty() {

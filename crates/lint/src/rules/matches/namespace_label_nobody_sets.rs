@@ -86,7 +86,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     && !is_found_otherwise(rule, reason)
                 {
                     let what = format!("a peer of the {} rules", words::direction(rule.direction));
-                    report(context, place, &what, repair::more_peers(rule.action), reason, findings);
+                    report(context, place, &what, repair::more_peers(rule.action).as_ref(), reason, findings);
                 }
             }
         }
@@ -98,21 +98,20 @@ fn is_found_otherwise(rule: &RuleView<'_>, reason: &NamespaceReason<'_>) -> bool
     let (NamespaceReason::Name { namespace, .. } | NamespaceReason::Slip { namespace, .. }) = reason else {
         return false;
     };
-    rule.places().any(|place| {
-        place.namespace.as_ref().is_some_and(|selector| selector.matches(&namespace.labels))
-    })
+    rule.places()
+        .any(|place| place.namespace.as_ref().is_some_and(|selector| selector.matches(&namespace.labels)))
 }
 
 fn report(
     context: &Context<'_>,
     place: &Place<'_>,
     what: &str,
-    claim: Option<Claim>,
+    claim: Option<&Claim>,
     reason: &NamespaceReason<'_>,
     findings: &mut Findings,
 ) {
     let repaired = |finding: &mut Finding, edits: Option<Vec<Edit>>| {
-        if let Some(claim) = &claim {
+        if let Some(claim) = claim {
             finding.fix("correct the selector", edits, claim.clone());
         }
     };
@@ -177,13 +176,16 @@ fn report(
             let finding = findings.report(at(requirement), message);
             finding
                 .label(format!("no namespace has {}", words::requirement(requirement)))
-                .help(format!("namespaces have `{}` with {}", requirement.key, words::names(known.iter().map(String::as_str))))
+                .help(format!(
+                    "namespaces have `{}` with {}",
+                    requirement.key,
+                    words::names(known.iter().map(String::as_str))
+                ))
                 .severity(Severity::Warning);
         }
         NamespaceReason::Nobody(requirement) => {
             let finding = findings.report(at(requirement), message);
-            finding
-                .label(format!("no namespace of the input has {}", words::requirement(requirement)));
+            finding.label(format!("no namespace of the input has {}", words::requirement(requirement)));
             match requirement.values.as_slice() {
                 [value] if crate::selection::is_system(value) => finding
                     .help(format!(

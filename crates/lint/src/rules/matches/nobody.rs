@@ -24,9 +24,8 @@ pub(super) fn origin<'a>(context: &Context<'a>, place: &Place<'a>, near: Option<
 /// The first requirement that no pod in question meets.
 fn unmet<'a>(context: &Context<'a>, place: &Place<'a>) -> Option<Requirement> {
     let sets = context.selections().labels.asked(context, place);
-    let met = |one: &Requirement| {
-        sets.iter().any(|set| one.holds(set.labels.get(&one.key).map(|value| &**value)))
-    };
+    let met =
+        |one: &Requirement| sets.iter().any(|set| one.holds(set.labels.get(&one.key).map(|value| &**value)));
     place.pod.as_ref()?.requirements.iter().find(|one| !met(one)).cloned()
 }
 
@@ -73,7 +72,11 @@ pub(super) fn describe<'a>(
         (_, None) => format!("{who} {have} the rest of it, but no label `{}`", near.requirement.key),
     };
     finding.help(help);
-    let nearest = if near.kind == NearKind::OneMissing && near.instead.is_some() { Default::default() } else { near.sets.as_slice() };
+    let nearest = if near.kind == NearKind::OneMissing && near.instead.is_some() {
+        Default::default()
+    } else {
+        near.sets.as_slice()
+    };
     for set in nearest {
         let instead = near.instead.map_or_else(
             || format!("has no label `{}`", near.requirement.key),
@@ -104,8 +107,7 @@ fn existing(sets: &[LabelSet<'_>], requirement: &Requirement, at: &str) -> Strin
     if requirement.operator == Operator::In && !values.is_empty() {
         return format!("pods {at} have `{key}` with {}", words::names(values));
     }
-    let keys: BTreeSet<&str> =
-        sets.iter().flat_map(|set| set.labels.iter()).map(|(key, _)| &**key).collect();
+    let keys: BTreeSet<&str> = sets.iter().flat_map(|set| set.labels.iter()).map(|(key, _)| &**key).collect();
     if keys.is_empty() {
         format!("pods {at} have no labels at all")
     } else {
@@ -129,9 +131,8 @@ pub(super) fn is_an_operators<'a>(context: &Context<'a>, place: &Place<'a>) -> b
 pub(super) fn is_opt_in<'a>(context: &Context<'a>, place: &Place<'a>) -> bool {
     let sets = context.selections().labels.asked(context, place);
     let requirements = place.pod.iter().flat_map(|pod| &pod.requirements);
-    let mut unknown = requirements
-        .filter(|one| !sets.iter().any(|set| set.labels.get(&one.key).is_some()))
-        .peekable();
+    let mut unknown =
+        requirements.filter(|one| !sets.iter().any(|set| set.labels.get(&one.key).is_some())).peekable();
     unknown.peek().is_some()
         && unknown.all(|one| {
             let switch = |value: &str| ["true", "yes", "1", "allow", "allowed", "enabled"].contains(&value);

@@ -95,14 +95,15 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 );
                 nobody::describe(context, place, near, finding);
                 let slip = near.filter(|near| near.is_slip());
-                let certain = slip
-                    .is_some_and(|near| near.sets.len() == 1 && near.kind == NearKind::ValueSlip);
+                let certain =
+                    slip.is_some_and(|near| near.sets.len() == 1 && near.kind == NearKind::ValueSlip);
                 if certain {
                     finding.severity(Severity::Error);
                     if let (Some(near), Some(claim)) = (near, repair::more_peers(rule.action)) {
                         finding.fix("correct the selector", repair::slip(context, place, near), claim);
                     }
-                } else if slip.is_none() && (alive || nobody::is_opt_in(context, place) || nobody::is_an_operators(context, place))
+                } else if slip.is_none()
+                    && (alive || nobody::is_opt_in(context, place) || nobody::is_an_operators(context, place))
                 {
                     finding.severity(Severity::Info);
                 }

@@ -67,7 +67,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         for direction in [Direction::Ingress, Direction::Egress] {
             let mut rules =
                 part.rules.iter().filter(|rule| rule.direction == direction && rule.action == Action::Accept);
-            let (Some(first), Some(second), None) = (rules.next(), rules.next(), rules.next()) else { continue };
+            let (Some(first), Some(second), None) = (rules.next(), rules.next(), rules.next()) else {
+                continue;
+            };
             let named = first.only_pods() && first.places().all(|place| place.asks_pods());
             if !named || !first.ports.is_empty() || second.peers.is_some() || second.ports.is_empty() {
                 continue;

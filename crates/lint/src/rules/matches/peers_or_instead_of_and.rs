@@ -141,7 +141,12 @@ fn report(context: &Context<'_>, rule: &RuleView<'_>, findings: &mut Findings) {
         finding.related(first.origin, other);
         let meant = pair.both.iter().next().and_then(|id| {
             let workload = context.cluster.workload(context.cluster.pod(id)?.workload)?;
-            Some(format!("; {} `{}/{}` has it there", workload.kind.as_str(), workload.namespace, workload.name))
+            Some(format!(
+                "; {} `{}/{}` has it there",
+                workload.kind.as_str(),
+                workload.namespace,
+                workload.name
+            ))
         });
         finding.help(format!(
             "to mean pods with {asked} {} only, remove the hyphen before `{}` so that both selectors are one peer{}",
@@ -155,7 +160,11 @@ fn report(context: &Context<'_>, rule: &RuleView<'_>, findings: &mut Findings) {
         if let Some(claim) = repair::fewer_peers(rule.action)
             && spaces.meta.kind == PolicyKind::NetworkPolicy
         {
-            finding.fix("join the two peers", join_items(&context.places, first.origin, second.origin), claim);
+            finding.fix(
+                "join the two peers",
+                join_items(&context.places, first.origin, second.origin),
+                claim,
+            );
         }
     }
 }

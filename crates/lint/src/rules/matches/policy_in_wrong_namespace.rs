@@ -75,7 +75,13 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-fn report(context: &Context<'_>, part: &Part<'_>, found: &Misplaced<'_>, home: &Text, findings: &mut Findings) {
+fn report(
+    context: &Context<'_>,
+    part: &Part<'_>,
+    found: &Misplaced<'_>,
+    home: &Text,
+    findings: &mut Findings,
+) {
     let meta = part.subject.meta;
     let path = ["metadata".into(), "namespace".into()];
     let origin = context.places.root_value(meta.origin, &path).unwrap_or(meta.origin);

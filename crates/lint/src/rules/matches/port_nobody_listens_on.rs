@@ -94,9 +94,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             continue;
         }
         let pods = listening.kinds(&aimed.pods);
-        let quiet = pods.iter().any(|pod| {
-            pod.ports.is_empty() || listening.listens(pod, aimed.port.protocol, first, last)
-        });
+        let quiet = pods
+            .iter()
+            .any(|pod| pod.ports.is_empty() || listening.listens(pod, aimed.port.protocol, first, last));
         let protocol = aimed.port.protocol.unwrap_or(Protocol::Tcp);
         let of_a_service = first == last && listening.translated(&pods, protocol, first).is_some();
         // With the `aws` profile a Service's port is a port that connections have.
@@ -129,10 +129,13 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         };
         finding.label(format!("{who} declare {}", words::names(known.iter().map(String::as_str))));
         let elsewhere = pods.iter().flat_map(|pod| &pod.ports).find(|port| {
-            (first..=last).contains(&port.port) && aimed.port.protocol.is_some_and(|wanted| wanted != port.protocol)
+            (first..=last).contains(&port.port)
+                && aimed.port.protocol.is_some_and(|wanted| wanted != port.protocol)
         });
         match elsewhere {
-            Some(other) => finding.help(format!("it is a {} port: set `protocol: {}`", other.protocol, other.protocol)),
+            Some(other) => {
+                finding.help(format!("it is a {} port: set `protocol: {}`", other.protocol, other.protocol))
+            }
             None => finding.help("correct the port, or declare it in the pods so that others know it"),
         };
         if aimed.is_beside_a_good_one(&listening, &pods) {

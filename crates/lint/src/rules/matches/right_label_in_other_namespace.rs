@@ -110,7 +110,10 @@ fn report(
     let policy = place.meta.full_name();
     let message = match peer {
         Some(rule) => {
-            format!("a peer of the {} rules of `{policy}` looks in the wrong namespace", words::direction(rule.direction))
+            format!(
+                "a peer of the {} rules of `{policy}` looks in the wrong namespace",
+                words::direction(rule.direction)
+            )
         }
         None => format!("`{policy}` selects no pod where it looks"),
     };

@@ -98,5 +98,6 @@ fn changes(requirement: &Requirement) -> Option<(&'static str, Severity)> {
 /// Whether a value ends with something like `1.2.3`.
 fn is_version(value: &str) -> bool {
     let last = value.rsplit('-').next().unwrap_or(value).trim_start_matches('v');
-    last.contains('.') && last.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    last.contains('.')
+        && last.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }

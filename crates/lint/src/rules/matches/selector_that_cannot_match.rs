@@ -54,7 +54,8 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for place in context.selections().parts.iter().flat_map(|part| part.places()) {
-        let selectors = place.namespace.iter().chain(&place.pod).map(|selector| selector.requirements.iter().collect());
+        let selectors =
+            place.namespace.iter().chain(&place.pod).map(|selector| selector.requirements.iter().collect());
         let all: Vec<Vec<_>> = selectors.chain(std::iter::once(place.derived.clone())).collect();
         for requirements in all {
             let Some((first, second)) = contradiction(requirements) else { continue };

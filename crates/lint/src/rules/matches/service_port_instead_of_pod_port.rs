@@ -1,17 +1,21 @@
 //! A Service's port where the pods' port is needed.
 
+use ringfence_manifest::edit::{Value, replace_scalar};
 use ringfence_model::{
+    flow::{Endpoint, Flow},
     port::{PortSpec, Protocol},
     tier::Action,
+    verdict::Direction,
+    workload::{Pod, PodId},
 };
 
 use super::{
-    listening::{Listening, aimed},
+    listening::{Aimed, Listening, aimed},
     words,
 };
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -39,6 +43,11 @@ spec:
     - name: api
       image: api
       ports: [{containerPort: 8080}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web, image: web}]}
 ---
 apiVersion: v1
 kind: Service
@@ -70,6 +79,11 @@ spec:
     - name: api
       image: api
       ports: [{containerPort: 8080}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web, image: web}]}
 ---
 apiVersion: v1
 kind: Service
@@ -121,12 +135,41 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             ),
         );
         finding
-            .label(format!("Service `{}` leads port {wanted} to port {target} of its pods", found.service.name))
+            .label(format!(
+                "Service `{}` leads port {wanted} to port {target} of its pods",
+                found.service.name
+            ))
             .help(format!("policies see the pods' port: write `port: {target}`"))
             .related(found.port.origin, format!("port {wanted} becomes {target} here"))
             .related(found.pod.origin, format!("nothing here listens on {wanted}"));
         if !found.declared {
             finding.severity(Severity::Warning);
         }
+        if let Some(flow) = through(context, &aimed, found.pod, protocol, target) {
+            let value = Value::Int(i64::from(target));
+            let edits = replace_scalar(&context.places, aimed.origin(context), &value);
+            finding.fix("write the pods' port", edits, Claim::Moves(vec![flow], Vec::new()));
+        }
     }
+}
+
+/// A connection that the rule is meant for.
+fn through(
+    context: &Context<'_>,
+    aimed: &Aimed<'_, '_>,
+    backend: &Pod,
+    protocol: Protocol,
+    port: u16,
+) -> Option<Flow> {
+    let cluster = context.cluster;
+    let to = aimed.pods.iter().find(|id| cluster.pod(*id).is_some_and(|pod| std::ptr::eq(pod, backend)))?;
+    let client =
+        |id: &PodId| cluster.pod(*id).is_some_and(|pod| pod.workload != backend.workload && !pod.finished);
+    let from = match (aimed.rule.direction, &aimed.rule.peers) {
+        (Direction::Ingress, Some(_)) => aimed.rule.places().find_map(|place| place.pods.iter().find(client)),
+        (Direction::Ingress, None) => (0..).map(PodId).take(cluster.pods.len()).find(client),
+        (Direction::Egress, _) => aimed.part.subject.pods.iter().find(client),
+    }?;
+    let family = cluster.families().first().copied()?;
+    Some(Flow { from: Endpoint::Pod(from), to: Endpoint::Pod(to), family, protocol, port, request: None })
 }

@@ -36,7 +36,9 @@ pub(super) fn namespaces(place: &Place<'_>) -> String {
     match (place.home, &place.namespace) {
         (Some(home), _) => format!("in `{home}`"),
         (None, Some(namespace)) if !namespace.is_empty() => match namespace.requirements.as_slice() {
-            [one] if *one.key == *ringfence_model::workload::NAMESPACE_NAME_LABEL && one.values.len() == 1 => {
+            [one]
+                if *one.key == *ringfence_model::workload::NAMESPACE_NAME_LABEL && one.values.len() == 1 =>
+            {
                 format!("in `{}`", one.values.first().map_or("", |value| value))
             }
             _ => format!("in the namespaces with {}", selector(namespace)),

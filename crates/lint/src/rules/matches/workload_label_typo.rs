@@ -93,16 +93,15 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             written(context, set.workload.origin, key),
             format!("{} is missed by the policies that are meant for it", words::workload(set, None)),
         );
-        finding
-            .label(format!("has {}", words::label(key, value)))
-            .help(format!(
-                "policies ask for {}: correct the label of the pods",
-                words::requirement(&near.requirement)
-            ));
+        finding.label(format!("has {}", words::label(key, value))).help(format!(
+            "policies ask for {}: correct the label of the pods",
+            words::requirement(&near.requirement)
+        ));
         let mut named: BTreeSet<Origin> = BTreeSet::new();
         for (near, place) in &places {
             if named.insert(near.requirement.origin) {
-                finding.related(near.requirement.origin, format!("asked for by `{}`", place.meta.full_name()));
+                finding
+                    .related(near.requirement.origin, format!("asked for by `{}`", place.meta.full_name()));
             }
         }
         if !free.contains(&id) {

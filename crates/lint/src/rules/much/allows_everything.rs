@@ -1,13 +1,15 @@
 //! A rule that opens a direction to every peer on every port.
 
-use ringfence_model::verdict::Direction;
+use std::collections::BTreeSet;
+
+use ringfence_model::{network_policy::PolicyMeta, verdict::Direction};
 
 use super::{
     entries::Entries,
     everything::{Everything, everything},
 };
 use crate::{
-    allow::{By, field},
+    allow::{Body, By, field},
     context::Context,
     finding::Findings,
     intent,
@@ -22,10 +24,11 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "a rule allows every peer on every port",
     what: "Reports a rule without peers and without ports (`ingress: [{}]`, `- {}`), and one whose peers are everybody: it \
-           allows everything in its direction. That is an error if the name of the policy says that it denies, and \
-           only worth knowing if the name says that everything is allowed, if the rule opens egress in a policy that \
-           is about ingress, or if something leads to its pods from outside. Silent about a policy that denies something beside it, and where \
-           `default-deny-undone` says more.",
+           allows everything in its direction. That is an error if the name of the policy says that it denies, and it \
+           denies nothing; it is only worth knowing if the name says that everything is allowed, or if something \
+           leads to the pods from outside. Silent about `egress: [{}]` in a policy that closes ingress, which says that \
+           egress is not its matter, about a policy that denies something beside it, and where `default-deny-undone` \
+           says more.",
     why: "The policy does nothing in that direction but to allow what other policies would have denied. An empty rule is \
           easily taken for its opposite, an empty list: `ingress: []` allows nothing, `ingress: [{}]` everything.",
     bad: Example::new(
@@ -62,6 +65,8 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let all = everything(context);
+    let open: BTreeSet<(&PolicyMeta, Direction)> =
+        all.iter().map(|rule| (&**rule.allow.meta, rule.allow.direction)).collect();
     let mut entries: Option<Entries> = None;
     for rule in all.iter().filter(|rule| rule.undoes.is_empty()) {
         let allow = &rule.allow;
@@ -70,16 +75,16 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             Direction::Ingress => "lets everything in",
             Direction::Egress => "lets everything out",
         };
-        let opens = |direction| {
-            all.iter().any(|other| other.allow.meta == allow.meta && other.allow.direction == direction)
+        let (ingress, egress) = match allow.body {
+            Body::Network(policy, _) => (policy.isolates_ingress, policy.isolates_egress),
+            Body::Cilium(_, spec, _) => (spec.isolates_ingress, spec.isolates_egress),
+            Body::Tier(..) => (false, false),
         };
-        let closes = match allow.body {
-            crate::allow::Body::Network(policy, _) => {
-                (policy.isolates_ingress && !opens(Direction::Ingress))
-                    || (policy.isolates_egress && !opens(Direction::Egress))
-            }
-            _ => false,
-        };
+        let closed = |isolates: bool, direction| isolates && !open.contains(&(&**allow.meta, direction));
+        let closes = closed(ingress, Direction::Ingress) || closed(egress, Direction::Egress);
+        if allow.direction == Direction::Egress && closes {
+            continue;
+        }
         let lies = intent::says_closed(allow.meta) && !closes;
         let message =
             if lies { format!("`{name}` denies nothing: it {what}") } else { format!("`{name}` {what}") };
@@ -91,10 +96,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 .help(format!("to deny everything, give it no rule: `{}: []`", field(allow.direction)));
             continue;
         }
-        let by_the_way = allow.direction == Direction::Egress && closes;
         let entries = entries.get_or_insert_with(|| Entries::new(context));
         let excused = allow.whole_namespace().is_none() && entries.excuse(allow.direction, &rule.subject);
-        if intent::says_open(allow.meta) || by_the_way || excused {
+        if intent::says_open(allow.meta) || excused {
             finding.severity(Severity::Info);
         }
         finding.help(match allow.direction {

@@ -1,5 +1,9 @@
 //! A default deny that another policy makes void.
 
+use std::collections::BTreeMap;
+
+use ringfence_model::{Text, verdict::Direction};
+
 use super::{
     entries::Entries,
     everything::{Everything, everything},
@@ -7,11 +11,10 @@ use super::{
 use crate::{
     allow::field,
     context::Context,
-    finding::Findings,
+    finding::{Finding, Findings},
     intent, naming,
     rule::{Example, Rule, Severity},
 };
-use ringfence_model::verdict::Direction;
 
 pub(super) static RULE: Rule = Rule {
     code: "RF402",
@@ -21,7 +24,7 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "a policy allows everything that a default deny of the namespace denies",
     what: "Reports a rule that allows every peer on every port to pods that a default deny of their namespace closes in \
-           that direction: all of them (error), or some (warning; only worth knowing if the policy's name says that it \
+           that direction: all of them (error), or some (warning; only worth knowing, and said once of several, if the policy's name says that it \
            opens them, for egress, and where something leads to the pods from outside). The engine confirms that everything passes: silent if a policy of the Admin \
            tier or a Cilium denial still closes them.",
     why: "Policies only add. A default deny has no effect on a pod for which any other policy allows everything, and \
@@ -82,38 +85,81 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let mut entries: Option<Entries> = None;
-    for rule in everything(context).iter().filter(|rule| !rule.undoes.is_empty()) {
+    // Rules that take some pods out with some reason, by what they take them out of.
+    let mut mild: BTreeMap<(Direction, Vec<&Text>), Vec<&Everything<'_>>> = BTreeMap::new();
+    let all = everything(context);
+    for rule in all.iter().filter(|rule| !rule.undoes.is_empty()) {
+        let allow = &rule.allow;
+        if allow.whole_namespace().is_some() {
+            whole(rule, findings);
+            continue;
+        }
         let entries = entries.get_or_insert_with(|| Entries::new(context));
-        let excused = entries.excuse(rule.allow.direction, &rule.subject);
-        report(context, rule, excused, findings);
+        let excused = allow.direction == Direction::Egress
+            || intent::says_open(allow.meta)
+            || entries.excuse(allow.direction, &rule.subject);
+        if excused {
+            mild.entry((allow.direction, namespaces(rule))).or_default().push(rule);
+        } else {
+            some(context, &[rule], Severity::Warning, findings);
+        }
+    }
+    for rules in mild.values() {
+        some(context, rules, Severity::Info, findings);
     }
 }
 
-fn report(context: &Context<'_>, rule: &Everything<'_>, excused: bool, findings: &mut Findings) {
-    let Everything { allow, breadth, subject, undoes } = rule;
-    let name = allow.meta.full_name();
-    let direction = field(allow.direction);
-    let mut namespaces: Vec<String> = undoes.iter().map(|deny| format!("`{}`", deny.namespace)).collect();
+/// The namespaces of the default denies that a rule makes void.
+fn namespaces<'a>(rule: &Everything<'a>) -> Vec<&'a Text> {
+    let mut namespaces: Vec<&Text> = rule.undoes.iter().map(|deny| deny.namespace).collect();
     namespaces.sort();
     namespaces.dedup();
-    let namespaces = naming::listed_names(&namespaces);
-    let whole = allow.whole_namespace().is_some();
-    let message = if whole {
-        format!("`{name}` undoes the default deny of {namespaces}: all {direction} is allowed")
-    } else {
-        let pods = naming::listed_pods(context.cluster, subject.iter());
-        format!("`{name}` takes {pods} out of the default deny of {namespaces}: all {direction} is allowed")
-    };
-    let finding = findings.report(breadth.at, message);
-    finding.label("every peer, every port");
-    for deny in undoes {
+    namespaces
+}
+
+fn listed(rule: &Everything<'_>) -> String {
+    let names: Vec<String> = namespaces(rule).iter().map(|namespace| format!("`{namespace}`")).collect();
+    naming::listed_names(&names)
+}
+
+fn point(rule: &Everything<'_>, finding: &mut Finding) {
+    for deny in &rule.undoes {
         finding.related(deny.subject, format!("`{}` denies what no policy allows", deny.meta.full_name()));
     }
-    if whole {
-        finding.help("remove the rule, or name the peers and the ports that it is for");
-    } else {
-        let mild = intent::says_open(allow.meta) || allow.direction == Direction::Egress || excused;
-        finding.severity(if mild { Severity::Info } else { Severity::Warning });
-        finding.help("name the peers and the ports that these pods need");
+}
+
+fn whole(rule: &Everything<'_>, findings: &mut Findings) {
+    let message = format!(
+        "`{}` undoes the default deny of {}: all {} is allowed",
+        rule.allow.meta.full_name(),
+        listed(rule),
+        field(rule.allow.direction)
+    );
+    let finding = findings.report(rule.breadth.at, message);
+    finding
+        .label("every peer, every port")
+        .help("remove the rule, or name the peers and the ports that it is for");
+    point(rule, finding);
+}
+
+/// Rules that take some pods out of the same default deny.
+fn some(context: &Context<'_>, rules: &[&Everything<'_>], severity: Severity, findings: &mut Findings) {
+    let Some((first, rest)) = rules.split_first() else { return };
+    let direction = field(first.allow.direction);
+    let pods = naming::listed_pods(context.cluster, rules.iter().flat_map(|rule| rule.subject.iter()));
+    let who = match rest.len() {
+        0 => format!("`{}` takes", first.allow.meta.full_name()),
+        more => format!("`{}` and {more} more take", first.allow.meta.full_name()),
+    };
+    let message =
+        format!("{who} {pods} out of the default deny of {}: all {direction} is allowed", listed(first));
+    let finding = findings.report(first.breadth.at, message);
+    finding
+        .severity(severity)
+        .label("every peer, every port")
+        .help("name the peers and the ports that these pods need");
+    point(first, finding);
+    for rule in rest {
+        finding.related(rule.breadth.at, format!("`{}` does so too", rule.allow.meta.full_name()));
     }
 }

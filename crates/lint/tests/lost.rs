@@ -1,0 +1,196 @@
+//! Lost paths in awkward inputs: what is certain is reported, and nothing is said where a fact is missing.
+
+use ringfence_lint::{Checked, Input, Settings, check};
+
+fn run(manifests: &str) -> Checked {
+    let settings = Settings { select: vec!["RF3".to_owned()], ..Settings::default() };
+    let text =
+        ringfence_manifest::Input { name: "input.yaml".to_owned(), text: manifests.trim_start().to_owned() };
+    let input = Input::read(vec![text], &settings);
+    check(&input, &settings)
+}
+
+fn codes(manifests: &str) -> Vec<String> {
+    let checked = run(manifests);
+    checked.findings.iter().map(|finding| format!("{} {}", finding.rule.code, finding.severity)).collect()
+}
+
+const APP: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: app, namespace: shop, labels: {app: app}}
+spec: {containers: [{name: app, image: registry.example.com/app:1}]}
+---
+";
+
+const RESOLVER: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: dns-default, namespace: openshift-dns, labels: {dns.operator.openshift.io/daemonset-dns: default}}
+spec: {containers: [{name: dns, image: registry.example.com/coredns, ports: [{name: dns, containerPort: 5353, protocol: UDP}, {name: dns-tcp, containerPort: 5353}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns-default, namespace: openshift-dns}
+spec:
+  selector: {dns.operator.openshift.io/daemonset-dns: default}
+  ports: [{name: dns, port: 53, targetPort: dns, protocol: UDP}, {name: dns-tcp, port: 53, targetPort: dns-tcp}]
+---
+";
+
+fn egress(peers: &str, ports: &str) -> String {
+    format!(
+        "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: out, namespace: shop}}
+spec:
+  podSelector: {{matchLabels: {{app: app}}}}
+  policyTypes: [Egress]
+  egress: [{{to: [{peers}], ports: [{ports}]}}]
+"
+    )
+}
+
+const BOTH: &str = "{port: 53, protocol: UDP}, {port: 53}";
+
+#[test]
+fn the_port_of_the_resolvers_pods_counts_not_that_of_its_service() {
+    let to = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: openshift-dns}}}";
+    assert_eq!(codes(&format!("{APP}{RESOLVER}{}", egress(to, BOTH))), ["RF301 error"]);
+    let right = "{port: 5353, protocol: UDP}, {port: 5353}";
+    assert_eq!(codes(&format!("{APP}{RESOLVER}{}", egress(to, right))), [""; 0]);
+}
+
+#[test]
+fn a_resolver_that_is_not_given_may_be_what_a_rule_is_for() {
+    for to in [
+        "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}",
+        "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}",
+        "{namespaceSelector: {matchLabels: {purpose: infrastructure}}}",
+        "{ipBlock: {cidr: 169.254.20.10/32}}",
+        "",
+    ] {
+        assert_eq!(codes(&format!("{APP}{}", egress(to, BOTH))), [""; 0], "{to}");
+    }
+    // Pods of its own namespace, none of which could be one.
+    let own = "{podSelector: {matchLabels: {k8s-app: kube-dns}}}";
+    assert_eq!(codes(&format!("{APP}{}", egress(own, BOTH))), ["RF301 error"]);
+}
+
+#[test]
+fn policies_without_pods_are_silent() {
+    let nobody = egress("{podSelector: {matchLabels: {app: db}}}", "{port: 5432}");
+    assert_eq!(codes(&nobody), [""; 0]);
+}
+
+#[test]
+fn a_pod_with_a_resolver_of_its_own_needs_no_rule() {
+    let app = APP.replace("{containers", "{dnsPolicy: None, containers");
+    assert_eq!(
+        codes(&format!("{app}{}", egress("{podSelector: {matchLabels: {app: db}}}", "{port: 5432}"))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_proposed_policies_do_what_they_say() {
+    let db = "
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: data, labels: {app: db}}
+spec: {containers: [{name: db, image: registry.example.com/db:1, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: data}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+---
+";
+    let to = "{namespaceSelector: {}, podSelector: {matchLabels: {app: db}}}, {ipBlock: {cidr: 0.0.0.0/0}}";
+    let input = format!("{APP}{db}{}", egress(to, "{port: 5432}, {port: 53}, {port: 53, protocol: UDP}"));
+    let checked = run(&input);
+    assert_eq!(codes(&input), ["RF304 error"]);
+    let help = checked.findings.first().and_then(|finding| finding.help.clone()).unwrap_or_default();
+    let (_, yaml) = help.split_once('\n').unwrap_or_default();
+    assert!(yaml.contains("kind: NetworkPolicy"), "{help}");
+    assert_eq!(codes(&format!("{input}---\n{yaml}")), [""; 0], "{help}");
+}
+
+#[test]
+fn addresses_for_others_and_names_of_nobody_are_no_dependencies() {
+    let app = |name: &str, value: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata: {{name: app, namespace: shop, labels: {{app: app}}}}
+spec: {{containers: [{{name: app, image: registry.example.com/app:1, env: [{{name: {name}, value: '{value}'}}]}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: db, namespace: shop, labels: {{app: db}}}}
+spec: {{containers: [{{name: db, image: registry.example.com/db:1}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: db, namespace: shop}}
+spec: {{selector: {{app: db}}, ports: [{{port: 5432}}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: deny, namespace: shop}}
+spec: {{podSelector: {{matchLabels: {{app: db}}}}, policyTypes: [Ingress]}}
+"
+        )
+    };
+    for (name, value) in [("DB_URL", "postgres://u:p@db/x"), ("DB_HOST", "db"), ("DB", "db.shop.svc:5432")] {
+        assert_eq!(codes(&app(name, value)), ["RF313 error"], "{name}");
+    }
+    for (name, value) in [
+        ("CORS_ORIGINS", "http://db:5432"),
+        ("DB_URL", "postgres://elsewhere:5432/x"),
+        ("DB_URL", "postgres://db:9999/x"),
+        ("BACKEND", "db"),
+        ("DB_URL", "postgres://$(HOST):5432"),
+    ] {
+        assert_eq!(codes(&app(name, value)), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_rule_for_ports_without_sources_lets_the_api_server_in() {
+    let input = |rule: &str| {
+        format!(
+            "
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: v1.x.example.com}}
+spec: {{group: x.example.com, version: v1, groupPriorityMinimum: 1, versionPriority: 1, service: {{name: x, namespace: ops}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: x, namespace: ops}}
+spec: {{selector: {{app: x}}, ports: [{{port: 443, targetPort: 6443}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: x, namespace: ops, labels: {{app: x}}}}
+spec: {{containers: [{{name: x, image: registry.example.com/x:1}}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: x, namespace: ops}}
+spec: {{podSelector: {{}}, policyTypes: [Ingress], ingress: [{rule}]}}
+"
+        )
+    };
+    assert_eq!(codes(&input("{ports: [{port: 6443}]}")), [""; 0]);
+    assert_eq!(codes(&input("{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}")), [""; 0]);
+    assert_eq!(codes(&input("{ports: [{port: 443}]}")), ["RF308 error"], "the port of the Service");
+    assert_eq!(
+        codes(&input("{from: [{namespaceSelector: {}}]}")),
+        ["RF308 warning"],
+        "a tunnel may run as pods"
+    );
+}
