@@ -7,6 +7,7 @@ mod support;
 
 use std::{fs, path::Path};
 
+use ringfence_lint::rules;
 use support::{Run, ringfence, ringfence_in};
 use tempfile::TempDir;
 
@@ -263,6 +264,31 @@ fn repairs_leave_what_cannot_be_repaired() {
     let run = check(&directory, &[".", "--select=RF001", "--fix"]);
     assert_eq!(last_line(&run), "no findings in 1 policy, 1 object; 0 repairs made in 0 files");
     assert_eq!(fs::read_to_string(directory.path().join("a.yaml")).unwrap(), text);
+}
+
+#[test]
+fn repairs_are_shown_and_then_made_once() {
+    let rule = rules::find("peers-or-instead-of-and").unwrap();
+    let text = format!("# kept\n{}", rule.bad.manifests.trim_start());
+    let directory = repository(&[("k8s/a.yaml", &text)]);
+    let only = format!("--select={}", rule.code);
+    let now = || fs::read_to_string(directory.path().join("k8s/a.yaml")).unwrap();
+    let before = check(&directory, &["k8s", &only]);
+    assert!(before.out.contains("can be fixed with --fix"), "{}", before.out);
+
+    let diff = check(&directory, &["k8s", &only, "--fix", "--diff"]);
+    assert!(diff.out.starts_with("--- a/k8s/a.yaml\n+++ b/k8s/a.yaml\n@@ "), "{}", diff.out);
+    assert!(diff.err.contains("without `--diff` they are made"), "{}", diff.err);
+    assert_eq!((diff.code, now()), (before.code, text.clone()), "nothing is changed");
+
+    let made = check(&directory, &["k8s", &only, "--fix"]);
+    let repaired = now();
+    assert!(made.out.contains(" made in 1 file"), "{}", made.out);
+    assert!(repaired != text && repaired.starts_with("# kept\n"), "{repaired}");
+    assert_eq!(made.code, 0, "{}", made.out);
+
+    check(&directory, &["k8s", &only, "--fix"]);
+    assert_eq!(now(), repaired, "made again, they change nothing");
 }
 
 #[test]

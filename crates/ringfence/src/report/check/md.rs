@@ -77,11 +77,11 @@ fn details(report: &Report<'_>, reported: &Reported<'_>, out: &mut dyn Write) ->
 /// A message with what is in backticks as code, and the rest unchanged.
 fn code_kept(message: &str) -> String {
     let pieces: Vec<&str> = message.split('`').collect();
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return escape(message);
     }
     let shown = pieces.iter().enumerate().map(|(at, piece)| {
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             escape(piece)
         } else {
             format!("`{}`", piece.replace('|', "\\|").replace(['\n', '\r'], " "))
