@@ -45,6 +45,7 @@ fn bare(cluster: &Cluster, namespace: &str) -> Cluster {
         ready: true,
         finished: false,
         stand_in: false,
+        details: None,
         origin: Origin::NONE,
     });
     bare
