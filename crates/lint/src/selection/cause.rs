@@ -7,16 +7,14 @@ use ringfence_model::{
     Text,
     label::{Operator, Requirement, Selector},
     network_policy::PolicyKind,
-    workload::{NAMESPACE_NAME_LABEL, Namespace, WorkloadId},
+    workload::{NAMESPACE_NAME_LABEL, Namespace, PodId, WorkloadId},
 };
-use ringfence_policy::compiled::PodSet;
 
 use super::{
     LabelSet, LabelSets, Near, Part, Place, RuleView, Selections, contradiction, is_slip,
     keys::{is_never_on_pods, is_set_by_a_platform, is_system, means_the_name},
     neighbours::near,
     others_keys,
-    places::meant,
     torn::torn,
 };
 use crate::context::Context;
@@ -156,7 +154,7 @@ impl<'c, 'a> Reasons<'c, 'a> {
         let subject = part.subject.pods.is_empty().then(|| self.subject(part));
         let misplaced = matches!(subject, Some(Cause::Misplaced(_)));
         let peers = |rule: &RuleView<'a>| {
-            let torn = torn(self.context, rule);
+            let torn = torn(self.context, self.labels, rule);
             let cause = |(at, peer): (usize, &super::Peer<'a>)| {
                 let place = peer.place().filter(|place| place.pods.is_empty())?;
                 Some(if torn.iter().any(|pair| pair.contains(at)) {
@@ -203,15 +201,16 @@ impl<'c, 'a> Reasons<'c, 'a> {
     }
 
     fn peer(&self, place: &Place<'a>, rule: &RuleView<'a>) -> Cause<'a> {
-        let others_cover = |pods: &PodSet| {
-            let others = rule.places().map(|place| place.pods.clone());
-            others.reduce(|a, b| a.union(&b)).is_some_and(|others| pods.is_subset(&others))
+        let others_cover = |sets: &[LabelSet<'a>]| {
+            let in_another = |pod: &PodId| rule.places().any(|place| place.pods.contains(*pod));
+            let firsts = sets.iter().filter_map(|set| set.workload.pods.first());
+            firsts.into_iter().all(in_another)
         };
         self.plain(place).unwrap_or_else(|| self.labels(place, others_cover))
     }
 
     /// By namespaces and labels. `covered`: whether pods are in the rule anyway.
-    fn labels(&self, place: &Place<'a>, covered: impl Fn(&PodSet) -> bool) -> Cause<'a> {
+    fn labels(&self, place: &Place<'a>, covered: impl Fn(&[LabelSet<'a>]) -> bool) -> Cause<'a> {
         if let Some(namespace) = &place.namespace
             && let namespaces = self.context.scope.namespaces(namespace)
             && namespaces.iter().all(|one| place.home.is_some_and(|own| *own != one.name))
@@ -224,12 +223,12 @@ impl<'c, 'a> Reasons<'c, 'a> {
             return Cause::Unknown;
         }
         let near = near(sets.iter().copied(), pod);
-        let elsewhere = meant(self.context, None, Some(pod));
+        let elsewhere = self.labels.meant(self.context, None, pod);
         if !elsewhere.is_empty() && (place.home.is_some() || place.namespace.is_some()) {
             return if covered(&elsewhere) {
                 Cause::Explained
             } else {
-                Cause::Elsewhere(self.namespaces_of(&elsewhere))
+                Cause::Elsewhere(namespaces_of(&elsewhere))
             };
         }
         if let Some(near) = near.as_ref().filter(|near| near.is_slip()) {
@@ -277,13 +276,6 @@ impl<'c, 'a> Reasons<'c, 'a> {
         })
     }
 
-    fn namespaces_of(&self, pods: &PodSet) -> Vec<&'a Text> {
-        let names = pods.iter().filter_map(|id| self.context.cluster.pod(id)).map(|pod| &pod.namespace);
-        let mut names: Vec<&'a Text> = names.collect();
-        names.dedup();
-        names
-    }
-
     fn misplaced(&self, part: &Part<'a>) -> Option<Misplaced<'a>> {
         let place = &part.subject;
         let home = place.home?;
@@ -303,7 +295,7 @@ impl<'c, 'a> Reasons<'c, 'a> {
         {
             return None;
         }
-        let there = self.namespaces_of(&meant(self.context, None, place.pod.as_ref()));
+        let there = namespaces_of(&self.labels.meant(self.context, None, place.pod.as_ref()?));
         if there.is_empty() {
             return None;
         }
@@ -312,7 +304,9 @@ impl<'c, 'a> Reasons<'c, 'a> {
         let peers_at_home = bound.iter().any(|peer| !peer.pods.is_empty());
         let found: Vec<Vec<&'a Text>> = bound
             .iter()
-            .map(|peer| self.namespaces_of(&meant(self.context, None, peer.pod.as_ref())))
+            .filter_map(|peer| {
+                Some(namespaces_of(&self.labels.meant(self.context, None, peer.pod.as_ref()?)))
+            })
             .collect();
         let fits = |name: &&'a Text| found.iter().all(|names| names.contains(name));
         let fitting: Vec<&'a Text> = there.iter().copied().filter(fits).collect();
@@ -416,6 +410,13 @@ impl<'c, 'a> Reasons<'c, 'a> {
     fn shows(&self, namespace: &Namespace) -> bool {
         !self.labels.of(&namespace.name).is_empty()
     }
+}
+
+/// The namespaces of label sets, each once.
+fn namespaces_of<'a>(sets: &[LabelSet<'a>]) -> Vec<&'a Text> {
+    let mut names: Vec<&'a Text> = sets.iter().map(|set| &set.workload.namespace).collect();
+    names.dedup();
+    names
 }
 
 /// Whether a selector of pods asks for a label that only namespaces have, or that Cilium derives.

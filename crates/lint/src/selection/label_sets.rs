@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use ringfence_model::{
     Text,
     cluster::Cluster,
-    label::Labels,
+    label::{Labels, Operator, Selector},
     workload::{Workload, WorkloadId},
 };
 
@@ -21,6 +21,8 @@ pub(crate) struct LabelSet<'a> {
     pub(crate) id: WorkloadId,
     /// The labels.
     pub(crate) labels: &'a Labels,
+    /// How many neighbouring pods of the workload have them.
+    pub(crate) pods: usize,
 }
 
 /// The labels of all pods that policies can select.
@@ -28,6 +30,8 @@ pub(crate) struct LabelSet<'a> {
 pub(crate) struct LabelSets<'a> {
     sets: Vec<LabelSet<'a>>,
     namespaces: BTreeMap<&'a Text, Range<usize>>,
+    /// By key and value: the sets with that label, ascending.
+    with: BTreeMap<(&'a str, &'a str), Vec<usize>>,
 }
 
 impl<'a> LabelSets<'a> {
@@ -41,14 +45,23 @@ impl<'a> LabelSets<'a> {
             let mut last: Option<&Labels> = None;
             for pod in pods.filter(|pod| !pod.finished && !pod.host_network) {
                 if last != Some(&pod.labels) {
-                    sets.push(LabelSet { workload, id, labels: &pod.labels });
+                    sets.push(LabelSet { workload, id, labels: &pod.labels, pods: 0 });
                     last = Some(&pod.labels);
                     let end = sets.len();
                     namespaces.entry(&workload.namespace).or_insert(end - 1..end).end = end;
                 }
+                if let Some(set) = sets.last_mut() {
+                    set.pods += 1;
+                }
             }
         }
-        Self { sets, namespaces }
+        let mut with: BTreeMap<(&'a str, &'a str), Vec<usize>> = BTreeMap::new();
+        for (at, set) in sets.iter().enumerate() {
+            for (key, value) in set.labels.iter() {
+                with.entry((key, value)).or_default().push(at);
+            }
+        }
+        Self { sets, namespaces, with }
     }
 
     /// Those of a namespace; empty if the input shows none of its pods.
@@ -67,6 +80,36 @@ impl<'a> LabelSets<'a> {
             (None, Some(home)) => self.of(home).to_vec(),
             (None, None) => self.sets.clone(),
         }
+    }
+
+    /// Those that selectors of namespaces and of pods mean together.
+    pub(crate) fn meant(
+        &self,
+        context: &Context<'a>,
+        namespace: Option<&Selector>,
+        pod: &Selector,
+    ) -> Vec<LabelSet<'a>> {
+        // The rarest label that is asked for leads to few sets; without one all are looked at.
+        let listed = pod.requirements.iter().filter(|one| one.operator == Operator::In);
+        let with = listed.map(|one| -> Vec<usize> {
+            let values = one.values.iter().filter_map(|value| self.with.get(&(&*one.key, &**value)));
+            values.flatten().copied().collect()
+        });
+        let some = with.min_by_key(Vec::len);
+        let some = some.map(|mut some| {
+            some.sort_unstable();
+            some.dedup();
+            some
+        });
+        let sets = some.unwrap_or_else(|| (0..self.sets.len()).collect());
+        let is_meant = |set: &LabelSet<'a>| {
+            pod.matches(set.labels)
+                && namespace.is_none_or(|selector| {
+                    let own = context.cluster.namespace(&set.workload.namespace);
+                    own.is_some_and(|own| selector.matches(&own.labels))
+                })
+        };
+        sets.into_iter().filter_map(|at| self.sets.get(at)).copied().filter(is_meant).collect()
     }
 
     /// All of them.

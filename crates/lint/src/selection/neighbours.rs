@@ -45,7 +45,10 @@ impl Near<'_> {
 }
 
 /// So many label sets are looked at: what is nearest among thousands is no help to anyone.
-const LOOKED_AT: usize = 2_000;
+const LOOKED_AT: usize = 500;
+
+/// So many values are compared by how alike they look, which costs more than to find slips.
+const COMPARED: usize = 50;
 
 /// So many workloads are named.
 const NAMED: usize = 3;
@@ -53,8 +56,9 @@ const NAMED: usize = 3;
 /// The nearest label sets.
 pub(crate) fn near<'a>(sets: impl Iterator<Item = LabelSet<'a>>, selector: &Selector) -> Option<Near<'a>> {
     let mut best: Option<Near<'a>> = None;
+    let mut compared = 0;
     for set in sets.take(LOOKED_AT) {
-        let Some((kind, requirement, instead)) = miss(&set, selector) else { continue };
+        let Some((kind, requirement, instead)) = miss(&set, selector, &mut compared) else { continue };
         match &mut best {
             Some(near) if near.kind < kind => {}
             Some(near) if near.kind == kind => {
@@ -73,7 +77,7 @@ pub(crate) fn near<'a>(sets: impl Iterator<Item = LabelSet<'a>>, selector: &Sele
 type Miss<'a, 's> = (NearKind, &'s Requirement, Option<(&'a Text, &'a Text)>);
 
 /// The only requirement that a label set misses, and what it has instead; nothing if it misses several, or is not near.
-fn miss<'a, 's>(set: &LabelSet<'a>, selector: &'s Selector) -> Option<Miss<'a, 's>> {
+fn miss<'a, 's>(set: &LabelSet<'a>, selector: &'s Selector, compared: &mut usize) -> Option<Miss<'a, 's>> {
     let labels = set.labels;
     let holds = |one: &Requirement| one.holds(labels.get(&one.key).map(|value| &**value));
     let mut missed = selector.requirements.iter().filter(|one| !holds(one));
@@ -89,7 +93,10 @@ fn miss<'a, 's>(set: &LabelSet<'a>, selector: &'s Selector) -> Option<Miss<'a, '
         }
         let kind = if requirement.values.iter().any(|value| is_slip(value, actual)) {
             NearKind::ValueSlip
-        } else if requirement.values.iter().any(|value| !nearest::nearest(value, [&**actual]).is_empty()) {
+        } else if *compared < COMPARED && {
+            *compared += 1;
+            requirement.values.iter().any(|value| !nearest::nearest(value, [&**actual]).is_empty())
+        } {
             NearKind::AlikeValue
         } else if others_hold {
             NearKind::OneMissing

@@ -11,7 +11,7 @@ use ringfence_model::{
     verdict::Direction,
     workload::NAMESPACE_NAME_LABEL,
 };
-use ringfence_policy::compiled::{Choice, PodSet};
+use ringfence_policy::compiled::Choice;
 
 use super::{Part, Peer, Place, RuleView};
 use crate::context::Context;
@@ -192,10 +192,4 @@ impl<'a> Split<'a> {
         }
         split
     }
-}
-
-/// The pods that a selector of namespaces and one of pods mean together.
-pub(super) fn meant(context: &Context<'_>, namespace: Option<&Selector>, pod: Option<&Selector>) -> PodSet {
-    let all = Selector::default();
-    context.scope.pods(namespace.unwrap_or(&all), pod.unwrap_or(&all))
 }

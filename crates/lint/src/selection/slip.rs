@@ -9,7 +9,7 @@ const SERIES: usize = 2;
 /// Whether one is most likely the other mistyped: a letter too many, too few, wrong, or two swapped; another case or another
 /// separator. Never names of a series: `db-1` and `db-2`, `zone-a` and `zone-b`.
 pub(crate) fn is_slip(wanted: &str, actual: &str) -> bool {
-    if wanted == actual {
+    if wanted == actual || !is_near(wanted.as_bytes(), actual.as_bytes()) {
         return false;
     }
     let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
@@ -27,6 +27,19 @@ pub(crate) fn is_slip(wanted: &str, actual: &str) -> bool {
         && (shorter >= LONG
             || (!same_length && shorter >= LONG - 1)
             || (same_length && shorter >= LONG - 2 && swapped(&wanted, &actual)))
+}
+
+/// Whether all but a letter or two agree, from both ends. It costs next to nothing and sorts out almost all pairs.
+fn is_near(a: &[u8], b: &[u8]) -> bool {
+    let shorter = a.len().min(b.len());
+    if a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let plain = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
+    let same = |(a, b): &(&u8, &u8)| plain(**a) == plain(**b);
+    let front = a.iter().zip(b).take_while(same).count();
+    let back = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
+    front + back + 2 >= shorter
 }
 
 /// Whether the two have the same letters.

@@ -113,7 +113,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
 
 fn report(context: &Context<'_>, rule: &RuleView<'_>, findings: &mut Findings) {
     let peers = rule.peers.as_deref().unwrap_or_default();
-    for pair in torn(context, rule) {
+    for pair in torn(context, &context.selections().labels, rule) {
         let place = |at: usize| peers.get(at).and_then(|peer| peer.place());
         let (Some(first), Some(second)) = (place(pair.first), place(pair.first + 1)) else { continue };
         let (spaces, pods) = if pair.namespaces_first { (first, second) } else { (second, first) };
@@ -139,15 +139,7 @@ fn report(context: &Context<'_>, rule: &RuleView<'_>, findings: &mut Findings) {
         let (label, other) = if pair.namespaces_first { (alone, every) } else { (every, alone) };
         finding.label(label);
         finding.related(first.origin, other);
-        let meant = pair.both.iter().next().and_then(|id| {
-            let workload = context.cluster.workload(context.cluster.pod(id)?.workload)?;
-            Some(format!(
-                "; {} `{}/{}` has it there",
-                workload.kind.as_str(),
-                workload.namespace,
-                workload.name
-            ))
-        });
+        let meant = pair.both.first().map(|set| format!("; {} has it there", words::workload(set, None)));
         finding.help(format!(
             "to mean pods with {asked} {} only, remove the hyphen before `{}` so that both selectors are one peer{}",
             words::namespaces(spaces),
