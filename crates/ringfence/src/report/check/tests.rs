@@ -134,6 +134,10 @@ fn sarif_shows_all_of_it() {
         let mut log: serde_json::Value = serde_json::from_str(&written(report, sarif::write)).unwrap();
         // Pages have documents, and a drift test, of their own.
         for rule in log["runs"][0]["tool"]["driver"]["rules"].as_array_mut().unwrap() {
+            for text in ["shortDescription", "fullDescription"] {
+                assert!(!rule[text]["text"].as_str().unwrap().is_empty());
+                rule[text]["text"] = "of the rule".into();
+            }
             for text in ["text", "markdown"] {
                 let page = rule["help"][text].as_str().unwrap();
                 assert!(page.starts_with(&format!("# {}", rule["id"].as_str().unwrap())), "{page}");
