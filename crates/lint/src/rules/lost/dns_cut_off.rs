@@ -241,10 +241,7 @@ fn advise(
     let missing = both(&ports);
     let help = match missing.checked(context) {
         Some(yaml) => {
-            // Pods that only answer are not meant to ask.
-            if finding.severity != Severity::Info {
-                missing.offer(context, finding);
-            }
+            missing.offer(context, finding);
             format!("add this policy, which lets DNS questions out to `{}`:\n{yaml}", resolver_name(context))
         }
         None if context.facts().dns.is_empty() => {

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     context::Context,
     finding::{Claim, Finding},
+    rule::Severity,
 };
 
 /// Policies that let cut connections through.
@@ -198,13 +199,20 @@ impl Missing {
         self.offer(context, finding);
     }
 
-    /// Offers to add policies that have been tried out.
+    /// Offers to add policies that have been tried out, where it is certain that they are missing. A file with another dialect
+    /// alone gets none of this one.
     pub(super) fn offer(&self, context: &Context<'_>, finding: &mut Finding) {
+        let cluster = context.cluster;
+        if finding.severity != Severity::Error
+            || (cluster.network_policies.is_empty() && !cluster.cilium_policies.is_empty())
+        {
+            return;
+        }
         let names: Vec<String> =
             self.policies.iter().map(|policy| format!("`{}`", policy.meta.full_name())).collect();
         let what = if names.len() == 1 { "policy" } else { "policies" };
         let documents = self.policies.iter().map(|policy| {
-            let home = home(context.cluster, policy).unwrap_or(finding.origin.source);
+            let home = home(cluster, policy).unwrap_or(finding.origin.source);
             append_document(&context.places, home, &written(policy))
         });
         let edits: Option<Vec<Vec<Edit>>> = documents.collect();
