@@ -54,14 +54,25 @@ fn identity(finding: &Finding) -> Identity {
 }
 
 /// Makes every repair that can be confirmed. Repairs are made one after the other, each on the texts that the one before
-/// left, until no finding has one that has not been tried: making them again changes nothing.
+/// left, until none of those that are offered do: making them again changes nothing.
 #[must_use]
 pub fn plan(texts: &[manifest::Input], settings: &Settings) -> Planned {
+    plan_seen(texts, settings, |_, _, _| ())
+}
+
+/// [`plan`], with somebody who looks on: every repair that is made, and the input before and after it.
+#[must_use]
+pub fn plan_seen(
+    texts: &[manifest::Input],
+    settings: &Settings,
+    mut made: impl FnMut(&Fix, &Input, &Input),
+) -> Planned {
     let mut current = texts.to_vec();
     let mut input = Input::read(current.clone(), settings);
     let mut checked = check(&input, settings);
     let mut planned = Planned::default();
     let mut tried: BTreeSet<Identity> = BTreeSet::new();
+    let mut round = 0;
     let mut seen = BTreeSet::from([fingerprint(&current)]);
     loop {
         let next = checked
@@ -69,7 +80,14 @@ pub fn plan(texts: &[manifest::Input], settings: &Settings) -> Planned {
             .iter()
             .find(|finding| finding.fix.is_some() && !tried.contains(&identity(finding)));
         let Some((finding, fix)) = next.and_then(|finding| Some((finding, finding.fix.as_ref()?))) else {
-            break;
+            // What did not do at first may do now that others are made.
+            if planned.refused.is_empty() || planned.applied.len() == round {
+                break;
+            }
+            round = planned.applied.len();
+            tried.clear();
+            planned.refused.clear();
+            continue;
         };
         let attempted = attempt(&current, &input, &checked, finding, fix, settings).and_then(|attempt| {
             let new = seen.insert(fingerprint(&attempt.texts));
@@ -77,6 +95,7 @@ pub fn plan(texts: &[manifest::Input], settings: &Settings) -> Planned {
         });
         match attempted {
             Ok(Attempt { texts, input: new_input, checked: new_checked }) => {
+                made(fix, &input, &new_input);
                 planned.applied.push((finding.rule.code, fix.title.clone()));
                 current = texts;
                 input = new_input;

@@ -7,10 +7,11 @@ use super::{
     Edit, Value,
     ground::{Ground, Part},
     meaning::Change,
+    render::Style,
 };
 use crate::{
     locate::Locator,
-    outline::{Content, Id},
+    outline::{Content, Id, Role},
 };
 
 /// Adds an item behind the one that stands at `at`, with the indentation of its dash, or its comma and line.
@@ -37,34 +38,41 @@ pub fn append_item(locator: &Locator<'_>, at: Origin, value: &Value) -> Option<V
 pub fn append_entry(locator: &Locator<'_>, at: Origin, key: &str, value: &Value) -> Option<Vec<Edit>> {
     let ground = Ground::new(locator, at)?;
     let map = ground.outline.exactly(at).find(|id| ground.outline.entries(*id).is_some())?;
-    if ground.outline.entry(map, key).is_some() {
-        return None;
+    if let Some(last) = ground.parts(map).last() {
+        return entry_behind(&ground, *last, key, value);
     }
-    let change = Change::Append(map, key, value);
     let style = ground.style(map);
-    let Some(last) = ground.parts(map).last().copied() else {
-        return into_empty(
-            &ground,
-            map,
-            |style| format!("{}: {}", style.key(key, true), style.flow(value)),
-            change,
-        );
-    };
-    if !ground.is_clean(map) {
+    let inside = |inside: &Style| format!("{}: {}", style.key(key, true), inside.flow(value));
+    into_empty(&ground, map, inside, Change::Entry(map, 0, key, value))
+}
+
+/// Adds an entry behind the one whose key stands at `at`. `None` if the key is there already.
+#[must_use]
+pub fn insert_entry_after(locator: &Locator<'_>, at: Origin, key: &str, value: &Value) -> Option<Vec<Edit>> {
+    let ground = Ground::new(locator, at)?;
+    let is_key = |id: &Id| ground.node(*id).is_some_and(|node| matches!(node.role, Role::Key(_)));
+    let before = ground.outline.exactly(at).find(is_key)?;
+    entry_behind(&ground, ground.part(before)?, key, value)
+}
+
+fn entry_behind(ground: &Ground<'_, '_>, behind: Part, key: &str, value: &Value) -> Option<Vec<Edit>> {
+    let map = behind.parent;
+    if !ground.is_clean(map) || ground.outline.entry(map, key).is_some() {
         return None;
     }
+    let style = ground.style(map);
     let edit = if ground.is_flow(map) {
         let inside = |lines: Option<(&str, &str)>| {
             let value =
                 lines.map_or_else(|| style.flow(value), |(indent, step)| style.lines(value, indent, step));
             format!("{}: {value}", style.key(key, true))
         };
-        behind_in_flow(&ground, last, inside)?
+        behind_in_flow(ground, behind, inside)?
     } else {
         let column = ground.column(ground.start(ground.parts(map).first()?.first)?);
-        line_behind(&ground, last, column, &style.entry(key, value, column))?
+        line_behind(ground, behind, column, &style.entry(key, value, column))?
     };
-    ground.checked(vec![edit], change)
+    ground.checked(vec![edit], Change::Entry(map, behind.index + 1, key, value))
 }
 
 fn insert(ground: &Ground<'_, '_>, behind: Part, value: &Value) -> Option<Vec<Edit>> {
@@ -103,7 +111,7 @@ fn insert(ground: &Ground<'_, '_>, behind: Part, value: &Value) -> Option<Vec<Ed
 fn into_empty(
     ground: &Ground<'_, '_>,
     id: Id,
-    inside: impl Fn(&super::render::Style) -> String,
+    inside: impl Fn(&Style) -> String,
     change: Change<'_>,
 ) -> Option<Vec<Edit>> {
     if !ground.is_clean(id) {

@@ -26,8 +26,8 @@ pub(super) enum Change<'v> {
     Remove(Id, usize),
     /// A sequence gets an item before the one of this number.
     Insert(Id, usize, &'v Value),
-    /// A mapping gets an entry at its end.
-    Append(Id, &'v str, &'v Value),
+    /// A mapping gets an entry before the one of this number.
+    Entry(Id, usize, &'v str, &'v Value),
     /// A mapping's entry gets another key.
     Rename(Id, usize, &'v str),
     /// The mapping of this number in a sequence takes the entries of the next one.
@@ -94,7 +94,7 @@ impl Meaning {
         | Change::Empty(at)
         | Change::Remove(at, _)
         | Change::Insert(at, ..)
-        | Change::Append(at, ..)
+        | Change::Entry(at, ..)
         | Change::Rename(at, ..)
         | Change::Join(at, _)) = change;
         if at != id {
@@ -108,8 +108,8 @@ impl Meaning {
             (Self::Seq(items), Change::Insert(_, at, value)) if at <= items.len() => {
                 items.insert(at, Self::from(value));
             }
-            (Self::Map(entries), Change::Append(_, key, value)) => {
-                entries.push((key.to_owned(), Self::from(value)));
+            (Self::Map(entries), Change::Entry(_, at, key, value)) if at <= entries.len() => {
+                entries.insert(at, (key.to_owned(), Self::from(value)));
             }
             (Self::Map(entries), Change::Rename(_, at, key)) => key.clone_into(&mut entries.get_mut(at)?.0),
             (Self::Seq(items), Change::Join(_, first)) if first + 1 < items.len() => {

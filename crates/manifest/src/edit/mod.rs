@@ -26,7 +26,7 @@ use ringfence_model::origin::Origin;
 pub use self::{
     collection::empty_collection,
     document::{append_document, remove_document},
-    insert::{append_entry, append_item, insert_item_after},
+    insert::{append_entry, append_item, insert_entry_after, insert_item_after},
     join::join_items,
     remove::{remove_entry, remove_item},
     scalar::{rename_key, replace_scalar},

@@ -1,11 +1,12 @@
 //! A policy about egress alone that isolates ingress too, because it has no `policyTypes`.
 
-use ringfence_model::verdict::Direction;
+use ringfence_manifest::edit::{Edit, Value, append_entry, insert_entry_after};
+use ringfence_model::{network_policy::NetworkPolicy, verdict::Direction};
 
 use super::cut::cuts;
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     naming,
     rule::{Example, Rule, Severity},
 };
@@ -104,9 +105,21 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         finding
             .label("without `policyTypes` the policy isolates ingress, whatever rules it has")
             .help("add `policyTypes: [Egress]`, or rules for ingress");
+        finding.fix("state that it is about egress only", types(context, cut.policy), Claim::Opens(Vec::new()));
         match cut.service {
             Some(service) => finding.related(service.origin, "this Service leads to them"),
             None => finding.severity(Severity::Warning),
         };
     }
+}
+
+/// `policyTypes` behind the subject, or at the end.
+fn types(context: &Context<'_>, policy: &NetworkPolicy) -> Option<Vec<Edit>> {
+    let places = &context.places;
+    let (key, value) = ("policyTypes", Value::Seq(vec![Value::from("Egress")]));
+    let subject = places.root_key(policy.meta.origin, &["spec".into(), "podSelector".into()]);
+    let behind = subject.and_then(|subject| insert_entry_after(places, subject, key, &value));
+    behind.or_else(|| {
+        append_entry(places, places.root_value(policy.meta.origin, &["spec".into()])?, key, &value)
+    })
 }

@@ -1,8 +1,10 @@
 //! The same policy under two names.
 
+use ringfence_manifest::edit::remove_document;
+
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
     superfluous::duplicates,
 };
@@ -104,6 +106,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             )
             .label("same pods, same directions, same rules")
             .help("remove one of the two")
-            .related(earlier.origin, "the other one");
+            .related(earlier.origin, "the other one")
+            .fix(
+                format!("remove `{}`", later.full_name()),
+                remove_document(&context.places, later.origin),
+                Claim::ChangesNothing,
+            );
     }
 }

@@ -1,10 +1,13 @@
 //! A NetworkPolicy with rules for a direction that its `policyTypes` do not list.
 
-use ringfence_model::network_policy::{NetworkPolicy, NetworkRule};
+use std::collections::BTreeSet;
+
+use ringfence_manifest::edit::{Value, append_item};
+use ringfence_model::{network_policy::NetworkPolicy, verdict::Direction};
 
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -70,22 +73,19 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for policy in &context.cluster.network_policies {
         if !policy.isolates_ingress {
-            direction(context, policy, &policy.ingress, "ingress", "Ingress", findings);
+            report(context, policy, Direction::Ingress, findings);
         }
         if !policy.isolates_egress {
-            direction(context, policy, &policy.egress, "egress", "Egress", findings);
+            report(context, policy, Direction::Egress, findings);
         }
     }
 }
 
-fn direction(
-    context: &Context<'_>,
-    policy: &NetworkPolicy,
-    rules: &[NetworkRule],
-    field: &str,
-    kind: &str,
-    findings: &mut Findings,
-) {
+fn report(context: &Context<'_>, policy: &NetworkPolicy, wanted: Direction, findings: &mut Findings) {
+    let (rules, field, kind) = match wanted {
+        Direction::Ingress => (&policy.ingress, "ingress", "Ingress"),
+        Direction::Egress => (&policy.egress, "egress", "Egress"),
+    };
     if rules.is_empty() {
         return;
     }
@@ -100,5 +100,26 @@ fn direction(
         .help(format!("add `{kind}` to `policyTypes`, or remove the rules"));
     if let Some(types) = types {
         finding.related(types, "the directions that the policy isolates");
+    }
+    let list = context.places.root_value(policy.meta.origin, &["spec".into(), "policyTypes".into()]);
+    if let (Some(list), Some(claim)) = (list, isolating(context, policy, wanted)) {
+        let edits = append_item(&context.places, list, &Value::from(kind));
+        finding.fix(format!("add `{kind}` to `policyTypes`"), edits, claim);
+    }
+}
+
+/// What it does to isolate the policy's pods in a direction: it cuts where nothing isolates them so far, and opens where
+/// something does. Nothing where both is so.
+fn isolating(context: &Context<'_>, policy: &NetworkPolicy, direction: Direction) -> Option<Claim> {
+    let subject = context.scope.network_subject(policy);
+    let isolated: BTreeSet<bool> = (context.groups().iter())
+        .filter(|group| group.pods.iter().any(|pod| subject.contains(*pod)))
+        .map(|group| group.of(direction).is_isolated())
+        .collect();
+    match (isolated.contains(&true), isolated.contains(&false)) {
+        (false, false) => Some(Claim::ChangesNothing),
+        (true, false) => Some(Claim::Opens(Vec::new())),
+        (false, true) => Some(Claim::Cuts(Vec::new())),
+        (true, true) => None,
     }
 }

@@ -228,5 +228,5 @@ fn report(
     blame(finding, cut, Direction::Ingress, ends.first().map_or("", String::as_str));
     let ports = [port(protocol, number)];
     let missing = Missing::between(context, &[from], to, &ports, &[cut]);
-    finding.help(missing.help(context, &format!("`{name}` reach `{service}`"), &otherwise));
+    missing.advise(context, &format!("`{name}` reach `{service}`"), &otherwise, finding);
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     context::Context,
     facts::dns::DNS_PORT,
-    finding::Findings,
+    finding::{Finding, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -180,7 +180,7 @@ fn report(
         }
     }
     if egress {
-        finding.help(help(context, questions, pods, cut.as_ref()));
+        advise(context, questions, pods, cut.as_ref(), finding);
     } else {
         finding.help("let port 53 over UDP and TCP pass here, before whatever else is denied");
     }
@@ -209,16 +209,17 @@ fn severity(
     Severity::Warning
 }
 
-/// The policy that is missing.
-fn help(
+/// Says which policy is missing.
+fn advise(
     context: &Context<'_>,
     questions: &Questions<'_, '_>,
     pods: &[PodId],
     sample: Option<&Cut>,
-) -> String {
+    finding: &mut Finding,
+) {
     let cluster = context.cluster;
     let of = workloads(cluster, pods.iter().copied());
-    let Some(pod) = pods.first().and_then(|id| cluster.pod(*id)) else { return String::new() };
+    let Some(pod) = pods.first().and_then(|id| cluster.pod(*id)) else { return };
     let all = questions.pods_in(&pod.namespace) == pods.len();
     let own = match of.as_slice() {
         [one] if !all => labels::for_workload(cluster, *one).map(|chosen| chosen.selector),
@@ -238,8 +239,9 @@ fn help(
         )
     };
     let missing = both(&ports);
-    match missing.checked(context) {
+    let help = match missing.checked(context) {
         Some(yaml) => {
+            missing.offer(context, finding);
             format!("add this policy, which lets DNS questions out to `{}`:\n{yaml}", resolver_name(context))
         }
         None if context.facts().dns.is_empty() => {
@@ -250,7 +252,8 @@ fn help(
             )
         }
         None => format!("let port 53 over UDP and TCP pass to `{}`, at both ends", resolver_name(context)),
-    }
+    };
+    finding.help(help);
 }
 
 fn resolver_name(context: &Context<'_>) -> String {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ringfence_model::{origin::Origin, port::Protocol, verdict::Direction, workload::PodId};
+use ringfence_manifest::edit::{Edit, Value, insert_item_after};
+use ringfence_model::{
+    flow::Flow, origin::Origin, port::Protocol, verdict::Direction, workload::PodId,
+};
 
 use super::{
     passage::{listed, workload_name, workloads},
@@ -10,7 +13,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -129,23 +132,24 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let questions = Questions::new(context);
-    let mut by_entry: BTreeMap<Origin, Vec<PodId>> = BTreeMap::new();
+    let mut by_entry: BTreeMap<Origin, (Vec<PodId>, Vec<Flow>)> = BTreeMap::new();
     for (id, _) in questions.askers() {
         if questions.policies.isolating(id, Direction::Egress).is_empty()
             || matches!(questions.ask(id, Protocol::Udp), Asking::Cut(..))
-            || !matches!(questions.ask(id, Protocol::Tcp), Asking::Cut(..))
         {
             continue;
         }
+        let Asking::Cut(_, sample) = questions.ask(id, Protocol::Tcp) else { continue };
         let entries = questions.to_resolvers(id, Protocol::Udp).into_iter().map(|opening| opening.port);
         for entry in entries.filter(|entry| entry.is_some()) {
-            let pods = by_entry.entry(entry).or_default();
+            let (pods, samples) = by_entry.entry(entry).or_default();
             if pods.last() != Some(&id) {
                 pods.push(id);
+                samples.extend(sample.clone());
             }
         }
     }
-    for (entry, pods) in by_entry {
+    for (entry, (pods, samples)) in by_entry {
         let cluster = context.cluster;
         let names: Vec<String> =
             workloads(cluster, pods).into_iter().map(|id| workload_name(cluster, id)).collect();
@@ -160,5 +164,24 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 format!("`{}` is the resolver: {}", resolver.name, resolver.evidence.words),
             );
         }
+        finding.fix("open the port for TCP too", beside(context, entry), Claim::Opens(samples));
     }
+}
+
+/// The same entry for TCP, behind it.
+fn beside(context: &Context<'_>, entry: Origin) -> Option<Vec<Edit>> {
+    let places = &context.places;
+    let [number, protocol] = ["port", "protocol"].map(|key| places.value(entry, &[key.into()]));
+    let (number, protocol) = (number?, protocol?);
+    let text = places.text(number)?;
+    let value = match text.parse() {
+        Ok(number) => Value::Int(number),
+        // A name is that of the port for UDP.
+        Err(_) => Value::from(text.trim_matches(['"', '\'']).parse::<u16>().ok()?.to_string().as_str()),
+    };
+    let mut fields = vec![("protocol".to_owned(), Value::from("TCP")), ("port".to_owned(), value)];
+    if number.start < protocol.start {
+        fields.reverse();
+    }
+    insert_item_after(places, entry, &Value::Map(fields))
 }

@@ -254,9 +254,10 @@ fn report(
     let ports = [port(targets.protocol, number)];
     let missing = Missing::between(context, &[controller.workload], &[workload], &ports, &[cut]);
     let who = who.unwrap_or_default();
-    finding.help(missing.help(
+    missing.advise(
         context,
         &format!("`{who}` reach `{name}`"),
         &format!("let `{who}` out to port {number} of `{name}`, and in there"),
-    ));
+        finding,
+    );
 }

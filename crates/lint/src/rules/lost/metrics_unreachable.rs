@@ -273,9 +273,10 @@ fn report(
     blame(finding, cut, Direction::Ingress, &name);
     let ports = [port(Protocol::Tcp, number)];
     let missing = Missing::between(context, &[scraper.workload], &[workload], &ports, &[cut]);
-    finding.help(missing.help(
+    missing.advise(
         context,
         &format!("`{prometheus}` reach `{name}`"),
         &format!("let `{prometheus}` out to port {number} of `{name}`, and in there"),
-    ));
+        finding,
+    );
 }

@@ -4,21 +4,29 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ringfence_analysis::explain::{labels, yaml};
+use ringfence_manifest::edit::{Edit, append_document};
 use ringfence_model::{
     Text,
     cluster::Cluster,
     flow::{Endpoint, Flow},
     label::{Labels, Selector},
     network_policy::{NetworkPeer, NetworkPolicy, NetworkRule, PolicyKind, PolicyMeta},
-    origin::Origin,
+    origin::{Origin, SourceId},
     port::{PortMatch, PortSpec, Protocol},
     verdict::{Direction, Outcome, Reason},
     workload::{PodId, Workload, WorkloadId},
 };
 use ringfence_policy::Compiled;
 
-use super::passage::Cut;
-use crate::context::Context;
+use super::{
+    passage::{Cut, listed},
+    written::written,
+};
+use crate::{
+    context::Context,
+    finding::{Claim, Finding},
+    rule::Severity,
+};
 
 /// Policies that let cut connections through.
 #[derive(Default)]
@@ -180,20 +188,58 @@ impl Missing {
         passes.then(|| self.policies.iter().map(yaml::network_policy).collect::<Vec<_>>().join("---\n"))
     }
 
+    /// Says what to do, and offers to add the policies: to the file with the policies that isolate the same pods, or else with
+    /// others of the namespace.
+    pub(super) fn advise(&self, context: &Context<'_>, what: &str, otherwise: &str, finding: &mut Finding) {
+        let Some(yaml) = self.checked(context) else {
+            finding.help(otherwise);
+            return;
+        };
+        finding.help(self.introduced(&yaml, what));
+        self.offer(context, finding);
+    }
+
+    /// Offers to add policies that have been tried out, where it is certain that they are missing. A file with another dialect
+    /// alone gets none of this one.
+    pub(super) fn offer(&self, context: &Context<'_>, finding: &mut Finding) {
+        let cluster = context.cluster;
+        if finding.severity != Severity::Error
+            || (cluster.network_policies.is_empty() && !cluster.cilium_policies.is_empty())
+        {
+            return;
+        }
+        let names: Vec<String> =
+            self.policies.iter().map(|policy| format!("`{}`", policy.meta.full_name())).collect();
+        let what = if names.len() == 1 { "policy" } else { "policies" };
+        let documents = self.policies.iter().map(|policy| {
+            let home = home(cluster, policy).unwrap_or(finding.origin.source);
+            append_document(&context.places, home, &written(policy))
+        });
+        let edits: Option<Vec<Vec<Edit>>> = documents.collect();
+        let claim = Claim::Opens(self.flows.clone());
+        finding.fix(format!("add the {what} {}", listed(&names)), edits.map(|edits| edits.concat()), claim);
+    }
+
+    fn introduced(&self, yaml: &str, what: &str) -> String {
+        let (this, lets) =
+            if self.policies.len() == 1 { ("this policy", "lets") } else { ("these policies", "let") };
+        format!("add {this}, which {lets} {what}:\n{yaml}")
+    }
+
     /// What to do: an introduction and the manifests, or what else there is to do.
     pub(super) fn help(&self, context: &Context<'_>, what: &str, otherwise: &str) -> String {
         match self.checked(context) {
-            Some(yaml) => {
-                let (this, lets) = if self.policies.len() == 1 {
-                    ("this policy", "lets")
-                } else {
-                    ("these policies", "let")
-                };
-                format!("add {this}, which {lets} {what}:\n{yaml}")
-            }
+            Some(yaml) => self.introduced(&yaml, what),
             None => otherwise.to_owned(),
         }
     }
+}
+
+/// The text that a policy belongs into: that of a policy which isolates the same pods, or of the last one of its namespace.
+fn home(cluster: &Cluster, policy: &NetworkPolicy) -> Option<SourceId> {
+    let others = cluster.network_policies.iter().filter(|other| other.meta.namespace == policy.meta.namespace);
+    let same = others.clone().find(|other| other.subject == policy.subject);
+    same.or_else(|| others.last()).map(|other| other.meta.origin.source)
 }
 
 fn meta(namespace: &Text, name: &str) -> Arc<PolicyMeta> {

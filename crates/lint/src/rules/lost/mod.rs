@@ -23,6 +23,7 @@ mod sides;
 mod statefulset_peers_cut;
 mod targets;
 mod webhook_unreachable;
+mod written;
 
 use crate::rule::Rule;
 

@@ -86,7 +86,7 @@ pub(super) fn report(
         Direction::Ingress => format!("{} in at {}", names(&from), names(&to)),
         Direction::Egress => format!("{} out to {}", names(&from), names(&to)),
     };
-    finding.help(missing.help(context, &what, &otherwise));
+    missing.advise(context, &what, &otherwise, finding);
 }
 
 fn sample_names(context: &Context<'_>, flow: &Flow) -> [String; 2] {

@@ -256,5 +256,5 @@ fn members(
     let ports: Vec<PortMatch> = cuts.iter().map(|(own, _)| port(own.protocol, own.port)).collect();
     let samples: Vec<&Cut> = samples.iter().collect();
     let missing = Missing::between(context, &[id], &[id], &ports, &samples);
-    finding.help(missing.help(context, "the replicas reach each other", otherwise));
+    missing.advise(context, "the replicas reach each other", otherwise, finding);
 }

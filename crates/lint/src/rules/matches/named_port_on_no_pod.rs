@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
+    selection::is_slip,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -145,6 +146,14 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             finding.help(format!("the ports there are called {}", words::names(names)));
         } else {
             finding.help(format!("did you mean {}?", words::either(alike.iter().map(String::as_str))));
+            if let ([only], Some(claim)) = (alike.as_slice(), repair::more_peers(aimed.rule.action))
+                && is_slip(name, only)
+                // `http` beside `https` is no slip.
+                && !aimed.is_beside_a_good_one(&listening, &pods)
+            {
+                let edits = replace_scalar(&context.places, aimed.origin(context), &Value::from(only.as_str()));
+                finding.fix("write the pods' port", edits, claim);
+            }
         }
         if !aimed.is_chosen_by_labels() || aimed.is_beside_a_good_one(&listening, &pods) {
             finding.severity(Severity::Warning);

@@ -4,7 +4,8 @@
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
+    os::unix::fs::{MetadataExt as _, fchown},
+    path::{Path, PathBuf},
 };
 
 use ringfence_lint::{
@@ -49,8 +50,10 @@ pub(super) fn make(
 ) -> Result<(Input, Checked, Repaired), Failure> {
     let planned = fix::plan(texts, settings);
     show_refused(&planned, context);
-    for changed in &planned.files {
-        write(changed)?;
+    // Nothing is written if any of them cannot be.
+    let writable = planned.files.iter().map(writable).collect::<Result<Vec<_>, _>>()?;
+    for (changed, path) in planned.files.iter().zip(writable) {
+        write(changed, &path).map_err(|error| cannot_write(changed, &error))?;
     }
     let repaired = Repaired { repairs: planned.applied.len(), files: planned.files.len() };
     Ok(match planned.input {
@@ -92,8 +95,11 @@ fn diff(changed: &Changed, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{unified}")
 }
 
-/// Writes a file, unless somebody else has done so meanwhile.
-fn write(changed: &Changed) -> Result<(), Failure> {
+/// The file that is to be written: the one at the end of links.
+///
+/// # Errors
+/// If it has changed since it was read, or nobody may write to it.
+fn writable(changed: &Changed) -> Result<PathBuf, Failure> {
     let path = Path::new(&changed.name);
     let now = input::read_text(path)?;
     if now != changed.old {
@@ -105,10 +111,33 @@ fn write(changed: &Changed) -> Result<(), Failure> {
         .with_help("check it again");
         return Err(Box::new(failure));
     }
-    fs::write(path, &changed.new).map_err(|error| {
-        let message = format!("cannot write `{}`: {error}", changed.name);
-        Box::new(Diagnostic::error("write", Origin::NONE, message).with_help("check the file's permissions"))
-    })
+    let file = fs::canonicalize(path).map_err(|error| cannot_write(changed, &error))?;
+    let known = fs::metadata(&file).map_err(|error| cannot_write(changed, &error))?;
+    if known.permissions().readonly() {
+        return Err(cannot_write(changed, &io::Error::other("it is read-only")));
+    }
+    Ok(file)
+}
+
+/// Puts the new text in the place of the file in one step, so that nobody ever finds half of it. Its permissions stay, and its
+/// owner if that may be set.
+fn write(changed: &Changed, path: &Path) -> io::Result<()> {
+    let known = fs::metadata(path)?;
+    let mut new = tempfile::Builder::new()
+        .prefix(".ringfence-")
+        .tempfile_in(path.parent().unwrap_or_else(|| Path::new(".")))?;
+    new.write_all(changed.new.as_bytes())?;
+    // Only its owner may give a file away: then it is the one who repairs it.
+    let _ = fchown(new.as_file(), Some(known.uid()), Some(known.gid()));
+    new.as_file().set_permissions(known.permissions())?;
+    new.as_file().sync_all()?;
+    new.persist(path)?;
+    Ok(())
+}
+
+fn cannot_write(changed: &Changed, error: &io::Error) -> Failure {
+    let message = format!("cannot write `{}`: {error}", changed.name);
+    Box::new(Diagnostic::error("write", Origin::NONE, message).with_help("check the permissions"))
 }
 
 fn show_refused(planned: &Planned, context: &Context) {
