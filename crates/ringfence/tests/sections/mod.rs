@@ -13,13 +13,13 @@ pub(crate) type Check = fn(&str, &str, &Section) -> Result<(), Failed>;
 
 /// A test for every section of the corpus.
 pub(crate) fn trials(check: Check) -> Vec<Trial> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
-    let mut files = Vec::new();
-    if let Err(error) = collect(&root, &root, &mut files) {
-        let missing = move || Err(format!("the corpus cannot be read: {error}").into());
-        return vec![Trial::test("corpus", missing)];
-    }
-    files.sort();
+    let files = match files() {
+        Ok(files) => files,
+        Err(error) => {
+            let missing = move || Err(format!("the corpus cannot be read: {error}").into());
+            return vec![Trial::test("corpus", missing)];
+        }
+    };
     let mut trials = Vec::new();
     for (name, text) in files {
         let sections = sections(&text);
@@ -34,6 +34,15 @@ pub(crate) fn trials(check: Check) -> Vec<Trial> {
         }
     }
     trials
+}
+
+/// The names and texts of the corpus' files, by name.
+pub(crate) fn files() -> io::Result<Vec<(String, String)>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
+    let mut files = Vec::new();
+    collect(&root, &root, &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 /// Every file below a directory but the index, by its name below the root.
@@ -61,7 +70,7 @@ pub(crate) struct Section {
 }
 
 /// The sections of a file: its second-level headings.
-fn sections(text: &str) -> Vec<Section> {
+pub(crate) fn sections(text: &str) -> Vec<Section> {
     let mut shared: Vec<Range<usize>> = Vec::new();
     let mut sections: Vec<Section> = Vec::new();
     let (mut in_yaml, mut in_heading) = (false, false);
@@ -96,7 +105,7 @@ fn sections(text: &str) -> Vec<Section> {
 impl Section {
     /// The manifests with every line where it is in the file, so that places in messages are right: prose becomes empty
     /// lines, and the fence before a block becomes a document separator.
-    fn manifests(&self, text: &str) -> String {
+    pub(crate) fn manifests(&self, text: &str) -> String {
         let mut kept = String::new();
         let mut at = 0;
         for line in text.split_inclusive('\n') {
