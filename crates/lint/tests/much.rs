@@ -345,3 +345,17 @@ fn a_rule_for_everybody_is_named_once_with_what_it_makes_pointless() {
     );
     assert_eq!(only_codes(&found(&format!("{pods}{narrow}{other}"))), ["RF405 warning"]);
 }
+
+#[test]
+fn what_a_namespace_opens_to_everybody_is_said_once() {
+    let pods = format!("{}{}", deployment("web"), deployment("api"));
+    let open = |name: &str, rule: &str| {
+        policy(name, &format!("{{podSelector: {{matchLabels: {{app: {name}}}}}, ingress: [{rule}]}}"))
+    };
+    let anybody = "{ports: [{port: 8080}]}";
+    let twice = format!("{pods}{}{}", open("web", anybody), open("api", anybody));
+    assert_eq!(only_codes(&found(&twice)), ["RF410 info"]);
+    let cluster = "{from: [{namespaceSelector: {}}], ports: [{port: 8080}]}";
+    let twice = format!("{pods}{}{}", open("web", cluster), open("api", cluster));
+    assert_eq!(only_codes(&found(&twice)), ["RF405 warning"]);
+}
