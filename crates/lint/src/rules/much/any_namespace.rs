@@ -132,8 +132,7 @@ fn report(context: &Context<'_>, rules: &[Open<'_>], mild: bool, labelled: bool,
         finding.severity(Severity::Info);
     }
     for one in rest.iter().take(POINTED) {
-        finding
-            .related(one.0, format!("and this is about {}", self::who(context, std::slice::from_ref(one))));
+        finding.related(one.0, format!("this one is for {}", self::who(context, std::slice::from_ref(one))));
     }
 }
 

@@ -138,7 +138,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             .help("name the clients in `from`");
         for (at, _, pods) in rest.iter().take(POINTED) {
             let who = naming::listed_pods(context.cluster, pods.iter());
-            finding.related(*at, format!("this lets everybody in to {who}"));
+            finding.related(*at, format!("everybody may connect to {who} too"));
         }
     }
 }
