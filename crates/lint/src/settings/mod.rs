@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_beginning_of_a_code_turns_no_opt_in_rule_on() {
-        let opt_in = crate::rules::all().iter().find(|rule| rule.opt_in).unwrap();
+        let opt_in = crate::rules::all().into_iter().find(|rule| rule.opt_in).unwrap();
         let settings = |word: &str| Settings { select: vec![word.to_owned()], ..Settings::default() };
         assert!(!settings(&opt_in.code[..3]).selects(opt_in) && !settings("RF").selects(opt_in));
         for word in [opt_in.code, opt_in.name, "ALL"] {
@@ -205,7 +205,7 @@ mod tests {
             let more = Settings { extend_select: vec![word.to_owned()], ..Settings::default() };
             assert!(more.selects(opt_in), "{word}");
         }
-        let by_default = crate::rules::all().iter().find(|rule| !rule.opt_in).unwrap();
+        let by_default = crate::rules::all().into_iter().find(|rule| !rule.opt_in).unwrap();
         assert!(settings(&by_default.code[..3]).selects(by_default));
     }
 }
