@@ -70,7 +70,7 @@ pub struct Rule {
     pub severity: Severity,
     /// The version that brought it.
     pub since: &'static str,
-    /// Whether it only speaks when it is selected by name, code or group.
+    /// Whether it only speaks when it is selected by its own name or code, or with `ALL`.
     pub opt_in: bool,
     /// One line for lists: what it finds, without a full stop.
     pub summary: &'static str,
@@ -91,5 +91,11 @@ impl Rule {
     #[must_use]
     pub fn is_named_by(&self, word: &str) -> bool {
         word == "ALL" || word == self.name || (word.starts_with("RF") && self.code.starts_with(word))
+    }
+
+    /// Whether a word of a selection makes this rule run. The beginning of a code leaves out the rules that are opt-in.
+    #[must_use]
+    pub fn is_turned_on_by(&self, word: &str) -> bool {
+        self.is_named_by(word) && (!self.opt_in || word == "ALL" || word == self.name || word == self.code)
     }
 }

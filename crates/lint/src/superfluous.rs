@@ -26,6 +26,7 @@ use ringfence_policy::compiled::{Effect, PolicyEffect};
 use crate::{
     allow::{Allow, Body, Outside, allows, isolates, spec_isolates},
     context::Context,
+    default_deny::{DefaultDeny, default_denies, denying},
     wider,
 };
 
@@ -79,6 +80,7 @@ pub(crate) fn superfluous<'a>(context: &Context<'a>) -> Superfluous<'a> {
         .filter(|effect| effect.removable)
         .map(|effect| &*effect.policy)
         .collect();
+    let denies = default_denies(context.cluster);
     for effect in context.effects().policies() {
         let meta = &effect.policy;
         let foreign = !matches!(
@@ -91,7 +93,7 @@ pub(crate) fn superfluous<'a>(context: &Context<'a>) -> Superfluous<'a> {
             continue;
         }
         if effect.removable
-            && let Some(by) = covered_policy(context, effect, &by_origin, &removable)
+            && let Some(by) = covered_policy(context, effect, &by_origin, &removable, &denies)
         {
             // A rule for everybody is the news then, not the policy that it makes pointless.
             let rules: Option<Vec<NeedlessRule<'a>>> = (effect.rules.iter())
@@ -156,6 +158,7 @@ fn covered_policy(
     effect: &PolicyEffect,
     by_origin: &BTreeMap<Origin, Allow<'_>>,
     removable: &BTreeSet<&PolicyMeta>,
+    denies: &[DefaultDeny<'_>],
 ) -> Option<Vec<Arc<PolicyMeta>>> {
     let meta = &effect.policy;
     if !effect.effect.is_none() {
@@ -172,6 +175,12 @@ fn covered_policy(
     // Where it isolates, another policy that stays must isolate at least the same pods as written.
     let subjects = isolating(context, meta.namespace.as_ref()).filter(|known| known.meta == meta);
     let stays = |other: &PolicyMeta| other != &**meta && !other.audit && !removable.contains(other);
+    // A default deny is there for the pods, and the policies, that come later: only another one does its work.
+    let lost =
+        |own: &DefaultDeny<'_>| !denying(denies, own.namespace, own.direction).any(|other| stays(other.meta));
+    if denies.iter().filter(|deny| deny.meta == meta).any(lost) {
+        return None;
+    }
     for known in subjects {
         let wide = isolating(context, meta.namespace.as_ref()).find(|other| {
             other.direction == known.direction

@@ -45,7 +45,7 @@ spec:
 
 #[test]
 fn the_guides_template_is_content() {
-    let all = "select = [\"RF8\"]\n[hygiene]\nreviewed-since = \"2026-01-01\"\n";
+    let all = "select = [\"RF8\", \"RF801\", \"RF802\", \"RF803\", \"RF804\"]\n[hygiene]\nreviewed-since = \"2026-01-01\"\n";
     assert!(found(TEMPLATE, all).is_empty());
     assert_eq!(found(TEMPLATE, &all.replace("2026-01-01", "2026-02-01")), ["9 RF804 warning"]);
     assert_eq!(found(&TEMPLATE.replace("platform-team", " "), all), ["8 RF801 warning"]);

@@ -131,6 +131,8 @@ fn the_next_pod_is_thought_of() {
     let web =
         "{podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress], ingress: [], egress: []}";
     let own = policy("web", web);
+    assert_eq!(found(&format!("{pods}{own}")), [""; 0], "nobody here has a default deny");
+    let pods = format!("{pods}{}", default_deny().replace("namespace: shop", "namespace: data"));
     assert_eq!(codes(&found(&format!("{pods}{own}"))), ["RF506 info"]);
     // It selects pods without labels too.
     let rest = "{podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [web]}]}, policyTypes: [Ingress, Egress]}";
@@ -285,4 +287,29 @@ spec:
     assert!(!denied(&cilium(
         "{fromEndpoints: [{matchLabels: {app: web}}], toPorts: [{ports: [{port: '22', protocol: TCP}]}]}"
     )));
+}
+
+#[test]
+fn a_default_deny_stays_beside_policies_that_isolate_every_pod() {
+    let dns = "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{ipBlock: {cidr: 203.0.113.7/32}}]}], egress: [{to: [{ipBlock: {cidr: 203.0.113.7/32}}]}]}";
+    assert_eq!(found(&format!("{}{}{}", deployment("web"), default_deny(), policy("all", dns))), [""; 0]);
+}
+
+#[test]
+fn what_is_open_in_both_directions_is_said_once() {
+    let pods = ["a", "b", "c"].map(deployment).concat();
+    let own = policy("a", "{podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress], ingress: []}");
+    let once = found(&format!("{pods}{own}"));
+    assert_eq!(codes(&once), ["RF501 info"]);
+}
+
+#[test]
+fn a_job_without_ports_needs_no_ingress_policy() {
+    let job = deployment("setup").replace("apps/v1", "batch/v1").replace("kind: Deployment", "kind: Job");
+    let all = policy(
+        "ingress",
+        "{podSelector: {matchExpressions: [{key: app, operator: In, values: [web, api]}]}, policyTypes: [Ingress, Egress], egress: [{}]}",
+    );
+    let pods = format!("{}{}{job}", deployment("web"), deployment("api"));
+    assert_eq!(codes(&found(&format!("{pods}{all}"))).first(), Some(&"RF502 warning"));
 }

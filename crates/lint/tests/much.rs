@@ -83,7 +83,7 @@ fn a_policy_about_ingress_may_leave_egress_open() {
     let spec = "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{}]}";
     assert_eq!(found(&format!("{web}{}", policy("web", spec))), [""; 0]);
     let only_egress = "{podSelector: {}, policyTypes: [Egress], egress: [{}]}";
-    assert_eq!(only_codes(&found(&format!("{web}{}", policy("web", only_egress)))), ["RF401 warning"]);
+    assert_eq!(only_codes(&found(&format!("{web}{}", policy("web", only_egress)))), ["RF401 info"]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
     assert_eq!(only_codes(&several), ["RF402 info"]);
     // The other direction.
     let egress = policy("out", "{podSelector: {}, policyTypes: [Egress], egress: [{}]}");
-    assert_eq!(only_codes(&found(&format!("{pods}{deny}{egress}"))), ["RF401 warning"]);
+    assert_eq!(only_codes(&found(&format!("{pods}{deny}{egress}"))), ["RF401 info"]);
     // The administrator denies it all the same.
     let admin = "---
 apiVersion: policy.networking.k8s.io/v1alpha2
@@ -147,7 +147,7 @@ spec:
 ";
     let deny = policy("deny", "{podSelector: {}, policyTypes: [Egress]}");
     assert_eq!(only_codes(&found(&format!("{pods}{deny}{egress}"))), ["RF402 error"]);
-    assert_eq!(only_codes(&found(&format!("{pods}{deny}{egress}{admin}"))), ["RF401 warning"]);
+    assert_eq!(only_codes(&found(&format!("{pods}{deny}{egress}{admin}"))), ["RF401 info"]);
 }
 
 #[test]
@@ -344,4 +344,18 @@ fn a_rule_for_everybody_is_named_once_with_what_it_makes_pointless() {
         "{podSelector: {matchLabels: {app: api}}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 9090}]}]}",
     );
     assert_eq!(only_codes(&found(&format!("{pods}{narrow}{other}"))), ["RF405 warning"]);
+}
+
+#[test]
+fn what_a_namespace_opens_to_everybody_is_said_once() {
+    let pods = format!("{}{}", deployment("web"), deployment("api"));
+    let open = |name: &str, rule: &str| {
+        policy(name, &format!("{{podSelector: {{matchLabels: {{app: {name}}}}}, ingress: [{rule}]}}"))
+    };
+    let anybody = "{ports: [{port: 8080}]}";
+    let twice = format!("{pods}{}{}", open("web", anybody), open("api", anybody));
+    assert_eq!(only_codes(&found(&twice)), ["RF410 info"]);
+    let cluster = "{from: [{namespaceSelector: {}}], ports: [{port: 8080}]}";
+    let twice = format!("{pods}{}{}", open("web", cluster), open("api", cluster));
+    assert_eq!(only_codes(&found(&twice)), ["RF405 warning"]);
 }

@@ -313,3 +313,26 @@ fn rules_are_listed_in_three_formats() {
         assert!(run.code == 0 && run.out.contains(hint), "{format}: {}", run.out);
     }
 }
+
+/// An example of the project, from its root.
+fn example(path: &str) -> Run {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    check_in(&root, &[path])
+}
+
+#[test]
+fn a_well_kept_cluster_gets_silence() {
+    let run = example("examples/shop");
+    assert_eq!((run.code, last_line(&run).starts_with("no findings")), (0, true), "{}", run.out);
+}
+
+#[test]
+fn the_example_of_a_guide_shows_its_two_faults() {
+    let run = example("examples/microsegmentation");
+    let codes: Vec<&str> = (run.out.lines())
+        .filter(|line| line.starts_with(char::is_alphabetic) && line.contains("[RF"))
+        .filter_map(|line| line.split_once(':').map(|(head, _)| head))
+        .collect();
+    assert_eq!(codes, ["error[RF104]", "error[RF305]"], "{}", run.out);
+    assert!(!run.out.contains("the nearest rule"), "{}", run.out);
+}

@@ -119,8 +119,11 @@ impl Settings {
         let longest = |words: &[String]| {
             words.iter().filter(|word| rule.is_named_by(word)).map(|word| weight(word)).max()
         };
+        let turned_on = |words: &[String]| {
+            words.iter().filter(|word| rule.is_turned_on_by(word)).map(|word| weight(word)).max()
+        };
         let by_default = (self.select.is_empty() && !rule.opt_in).then_some(0);
-        let wanted = longest(&self.select).max(longest(&self.extend_select)).max(by_default);
+        let wanted = turned_on(&self.select).max(turned_on(&self.extend_select)).max(by_default);
         wanted.is_some_and(|wanted| longest(&self.ignore).is_none_or(|unwanted| wanted > unwanted))
     }
 
@@ -190,5 +193,19 @@ mod tests {
         {
             assert!(!is_date(wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_beginning_of_a_code_turns_no_opt_in_rule_on() {
+        let opt_in = crate::rules::all().into_iter().find(|rule| rule.opt_in).unwrap();
+        let settings = |word: &str| Settings { select: vec![word.to_owned()], ..Settings::default() };
+        assert!(!settings(&opt_in.code[..3]).selects(opt_in) && !settings("RF").selects(opt_in));
+        for word in [opt_in.code, opt_in.name, "ALL"] {
+            assert!(settings(word).selects(opt_in), "{word}");
+            let more = Settings { extend_select: vec![word.to_owned()], ..Settings::default() };
+            assert!(more.selects(opt_in), "{word}");
+        }
+        let by_default = crate::rules::all().into_iter().find(|rule| !rule.opt_in).unwrap();
+        assert!(settings(&by_default.code[..3]).selects(by_default));
     }
 }

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "an API version that API servers no longer serve, or that has a successor",
     what: "Reports NetworkPolicies, workloads, Ingresses and EndpointSlices in API versions that Kubernetes no longer serves, \
            with the release that dropped them (error). AdminNetworkPolicy and BaselineAdminNetworkPolicy (v1alpha1), which \
-           ClusterNetworkPolicy (v1alpha2) replaces, are worth an info.",
+           ClusterNetworkPolicy (v1alpha2) replaces, are worth an info, once for all of them.",
     why: "The API server rejects the object, so that it is not in the cluster. What is said here is said as if it were.",
     bad: Example::new(
         "
@@ -44,6 +44,9 @@ spec:
     check,
 };
 
+/// How many other policies a finding points to.
+const POINTED: usize = 3;
+
 fn check(context: &Context<'_>, findings: &mut Findings) {
     for diagnostic in context.diagnostics.iter().filter(|diagnostic| diagnostic.code == REMOVED) {
         let finding = reading::repeat(diagnostic, findings);
@@ -55,26 +58,24 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             finding.fix("write `networking.k8s.io/v1`", edits, Claim::ChangesNothing);
         }
     }
-    for policy in &context.cluster.tier_policies {
-        let meta = &policy.meta;
-        if meta.kind == PolicyKind::ClusterNetworkPolicy {
-            continue;
-        }
-        let version = context.places.root_value(meta.origin, &["apiVersion".into()]);
-        findings
-            .report(
-                version.unwrap_or(meta.origin),
-                format!(
-                    "{} `{}` is of a version that ClusterNetworkPolicy replaces",
-                    meta.kind.as_str(),
-                    meta.name
-                ),
-            )
-            .severity(Severity::Info)
-            .label("now `policy.networking.k8s.io/v1alpha2`")
-            .help(format!(
-                "before network plugins drop it, write a ClusterNetworkPolicy with `tier: {}`",
-                policy.tier.as_str()
-            ));
+    let mut old = (context.cluster.tier_policies.iter())
+        .filter(|policy| policy.meta.kind != PolicyKind::ClusterNetworkPolicy)
+        .map(|policy| {
+            let version = context.places.root_value(policy.meta.origin, &["apiVersion".into()]);
+            (policy, version.unwrap_or(policy.meta.origin))
+        });
+    let Some((first, at)) = old.next() else { return };
+    let rest: Vec<_> = old.collect();
+    let name = format!("{} `{}`", first.meta.kind.as_str(), first.meta.name);
+    let message = match rest.len() {
+        0 => format!("{name} is of a version that ClusterNetworkPolicy replaces"),
+        more => format!("{name} and {more} more are of a version that ClusterNetworkPolicy replaces"),
+    };
+    let finding = findings.report(at, message);
+    finding.severity(Severity::Info).label("now `policy.networking.k8s.io/v1alpha2`").help(
+        "before network plugins drop it, write a ClusterNetworkPolicy with `tier: Admin` or `tier: Baseline`",
+    );
+    for (policy, at) in rest.iter().take(POINTED) {
+        finding.related(*at, format!("{} `{}` is too", policy.meta.kind.as_str(), policy.meta.name));
     }
 }

@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 
 use ringfence_model::{
-    Text, network_policy::PolicyMeta, origin::Origin, tier::Action, verdict::Direction, workload::WorkloadId,
+    Text,
+    network_policy::PolicyMeta,
+    origin::Origin,
+    tier::Action,
+    verdict::Direction,
+    workload::{WorkloadId, WorkloadKind},
 };
 
 use crate::{allow::field, context::Context, exposure::exposed, finding::Findings, naming, rule::Severity};
@@ -64,52 +69,89 @@ pub(super) fn place(context: &Context<'_>, id: WorkloadId) -> Origin {
 }
 
 /// How many other workloads a finding points to.
-const POINTED: usize = 10;
+const POINTED: usize = 3;
 
-/// Reports what nothing isolates in a direction: once for each namespace.
+/// What nothing isolates in a namespace, in one direction.
+struct Open {
+    workloads: Vec<WorkloadId>,
+    /// How many others of the namespace are isolated, if these few were forgotten.
+    forgotten: Option<usize>,
+}
+
+/// Reports what nothing isolates in a direction: once for each namespace. Where it is only worth knowing in both directions,
+/// it is said once, with ingress.
 pub(super) fn report(context: &Context<'_>, direction: Direction, findings: &mut Findings) {
     if !context.cluster.profile.enforces {
         return;
     }
-    // `sensitive-exposed` says more about these.
-    let told: Vec<WorkloadId> = match direction {
-        Direction::Ingress => exposed(context)
-            .iter()
-            .filter(|one| one.rules.is_empty())
-            .map(|one| one.sensitive.workload)
-            .collect(),
-        Direction::Egress => Vec::new(),
-    };
-    let other = standings(
-        context,
-        match direction {
-            Direction::Ingress => Direction::Egress,
-            Direction::Egress => Direction::Ingress,
-        },
-    );
     let infrastructure = infrastructure(context);
+    let (ingress, egress) = (standings(context, Direction::Ingress), standings(context, Direction::Egress));
     // Namespaces without any policy, each with its workloads.
     let mut bare: Vec<(Text, Vec<WorkloadId>)> = Vec::new();
-    for (namespace, standing) in standings(context, direction) {
-        let any_policy = !standing.isolated.is_empty()
-            || other.get(&namespace).is_some_and(|other| !other.isolated.is_empty());
-        let open: Vec<WorkloadId> = standing.open.iter().copied().filter(|id| !told.contains(id)).collect();
-        if open.is_empty() {
+    // `sensitive-exposed` says more about these.
+    let exposed = exposed(context);
+    let told: Vec<WorkloadId> =
+        exposed.iter().filter(|one| one.rules.is_empty()).map(|one| one.sensitive.workload).collect();
+    for (namespace, inward) in &ingress {
+        let Some(outward) = egress.get(namespace) else { continue };
+        let open_in =
+            open(context, inward, |id| told.contains(&id) || is_finite(context, id), &infrastructure);
+        if inward.isolated.is_empty() && outward.isolated.is_empty() {
+            let untold: Vec<WorkloadId> =
+                inward.open.iter().copied().filter(|id| !told.contains(id)).collect();
+            if !untold.iter().all(|id| infrastructure.contains(id)) {
+                bare.push((namespace.clone(), untold));
+            }
             continue;
         }
-        if any_policy {
-            // A few among many that are isolated were forgotten; many beside a few were left open.
-            let forgotten = standing.isolated.len() > standing.open.len();
-            let others = forgotten.then_some(standing.isolated.len());
-            of_namespace(context, direction, &namespace, &open, others, findings);
-        } else if !open.iter().all(|id| infrastructure.contains(id)) {
-            bare.push((namespace, open));
+        let open_out = open(context, outward, |_| false, &infrastructure);
+        match (direction, open_in, open_out) {
+            (Direction::Ingress, Some(open_in), Some(open_out))
+                if open_in.forgotten.is_none() && open_out.forgotten.is_none() =>
+            {
+                of_both(context, namespace, &open_in.workloads, &open_out.workloads, findings);
+            }
+            (Direction::Ingress, Some(open), _) => {
+                of_namespace(context, direction, namespace, &open, findings);
+            }
+            (Direction::Egress, open_in, Some(open)) => {
+                if open.forgotten.is_some() || open_in.is_none_or(|open_in| open_in.forgotten.is_some()) {
+                    of_namespace(context, direction, namespace, &open, findings);
+                }
+            }
+            _ => {}
         }
     }
     // Said once, of ingress.
     if direction == Direction::Ingress {
         without_policies(context, &bare, findings);
     }
+}
+
+/// The workloads that are open, but for some. A few among many that are isolated were forgotten; many beside a few were left
+/// open, as are those that serve the whole cluster.
+fn open(
+    context: &Context<'_>,
+    standing: &Standing,
+    leave_out: impl Fn(WorkloadId) -> bool,
+    infrastructure: &[WorkloadId],
+) -> Option<Open> {
+    let forgotten = (standing.isolated.len() > standing.open.len()).then_some(standing.isolated.len());
+    let controllers = &context.facts().controllers;
+    let serves = |id: &WorkloadId| match forgotten {
+        Some(_) => controllers.iter().any(|controller| controller.workload == *id),
+        None => infrastructure.contains(id),
+    };
+    let workloads: Vec<WorkloadId> =
+        standing.open.iter().copied().filter(|id| !leave_out(*id) && !serves(id)).collect();
+    (!workloads.is_empty()).then_some(Open { workloads, forgotten })
+}
+
+/// Whether a workload runs to its end and offers no port: nobody connects to it.
+fn is_finite(context: &Context<'_>, id: WorkloadId) -> bool {
+    let Some(workload) = context.cluster.workload(id) else { return false };
+    let mut pods = workload.pods.iter().filter_map(|pod| context.cluster.pod(*pod));
+    matches!(workload.kind, WorkloadKind::Job | WorkloadKind::CronJob) && pods.all(|pod| pod.ports.is_empty())
 }
 
 /// What serves the whole cluster: controllers, what scrapes, what resolves names. Nobody expects policies in their namespaces
@@ -123,37 +165,55 @@ fn infrastructure(context: &Context<'_>) -> Vec<WorkloadId> {
     found
 }
 
-/// `others`: how many workloads of the namespace are isolated, if these few are not.
 fn of_namespace(
     context: &Context<'_>,
     direction: Direction,
     namespace: &str,
-    open: &[WorkloadId],
-    others: Option<usize>,
+    open: &Open,
     findings: &mut Findings,
 ) {
-    let Some((first, rest)) = open.split_first() else { return };
+    let Some((first, rest)) = open.workloads.split_first() else { return };
     let word = field(direction);
-    let names = naming::listed(context.cluster, open);
+    let names = naming::listed(context.cluster, &open.workloads);
     let finding = findings.report(place(context, *first), format!("nothing isolates {names} for {word}"));
-    if others.is_none() {
-        finding.severity(Severity::Info);
-    }
-    let others = others.map(|number| naming::count(number, "other workload"));
-    finding.label(match (direction, others) {
-        (Direction::Ingress, Some(others)) => {
-            format!("everybody may connect; {others} of `{namespace}` let in only whom they must")
+    let free = match direction {
+        Direction::Ingress => "everybody may connect, on every port",
+        Direction::Egress => "free to connect to everything",
+    };
+    match open.forgotten {
+        Some(1) => finding.label(format!("{free}; 1 other workload of `{namespace}` is isolated")),
+        Some(others) => {
+            finding.label(format!("{free}; {others} other workloads of `{namespace}` are isolated"))
         }
-        (Direction::Egress, Some(others)) => {
-            format!("free to connect to everything; {others} of `{namespace}` may not")
-        }
-        (Direction::Ingress, None) => "everybody may connect, on every port".to_owned(),
-        (Direction::Egress, None) => "free to connect to everything".to_owned(),
-    });
+        None => finding.severity(Severity::Info).label(free),
+    };
     finding.help(help(namespace, Some(direction)));
     for id in rest.iter().take(POINTED) {
         finding.related(place(context, *id), format!("not isolated for {word} either"));
     }
+}
+
+/// What is open in both directions, where it is only worth knowing.
+fn of_both(
+    context: &Context<'_>,
+    namespace: &str,
+    ingress: &[WorkloadId],
+    egress: &[WorkloadId],
+    findings: &mut Findings,
+) {
+    let Some(first) = ingress.first() else { return };
+    let names = naming::listed(context.cluster, ingress);
+    let message = if ingress == egress {
+        format!("nothing isolates {names} in either direction")
+    } else {
+        let others = naming::listed(context.cluster, egress);
+        format!("nothing isolates {names} for ingress, and {others} for egress")
+    };
+    let finding = findings.report(place(context, *first), message);
+    finding
+        .severity(Severity::Info)
+        .label("everybody may connect, on every port")
+        .help(help(namespace, None));
 }
 
 fn without_policies(context: &Context<'_>, bare: &[(Text, Vec<WorkloadId>)], findings: &mut Findings) {

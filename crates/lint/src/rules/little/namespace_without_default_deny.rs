@@ -13,6 +13,7 @@ use super::isolation::{place, standings};
 use crate::{
     allow::{field, isolates, spec_isolates},
     context::Context,
+    default_deny::default_denies,
     finding::Findings,
     rule::{Example, Rule, Severity},
 };
@@ -25,9 +26,9 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "a namespace isolates each of its pods, but not those that come later",
     what: "Reports a namespace whose workloads are all isolated in a direction, each by policies for its labels, \
-           when a pod without labels would not be. Silent where `not-isolated-ingress` or `not-isolated-egress` has \
-           something to say, about namespaces of Kubernetes itself, and where a clusterwide policy or a tier takes \
-           care of it.",
+           when a pod without labels would not be, and another namespace has a default deny: it was forgotten here. \
+           Silent if no namespace has one, where `not-isolated-ingress` or `not-isolated-egress` has something to \
+           say, about namespaces of Kubernetes itself, and where a clusterwide policy or a tier takes care of it.",
     why: "A new workload, a renamed label, a debug pod: what no policy selects is open to everybody and may connect \
           to everything. A default deny turns that around.",
     bad: Example::new(
@@ -55,6 +56,16 @@ spec:
     - from:
         - podSelector:
             matchLabels: {app: api}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: default-deny
+  namespace: data
+spec:
+  podSelector: {}
+  policyTypes:
+    - Ingress
 ",
     ),
     good: Example::new(
@@ -92,6 +103,16 @@ spec:
   podSelector: {}
   policyTypes:
     - Ingress
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: default-deny
+  namespace: data
+spec:
+  podSelector: {}
+  policyTypes:
+    - Ingress
 ",
     ),
     check,
@@ -103,14 +124,17 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     let ingress = standings(context, Direction::Ingress);
     let egress = standings(context, Direction::Egress);
+    // Where nobody has a default deny, none was forgotten.
+    let denies = default_denies(context.cluster);
+    let usual = [Direction::Ingress, Direction::Egress]
+        .map(|direction| denies.iter().any(|deny| deny.direction == direction));
     for (namespace, standing) in &ingress {
         let mut open = Vec::new();
-        for (direction, standing) in
-            [(Direction::Ingress, Some(standing)), (Direction::Egress, egress.get(namespace))]
-        {
+        let both = [(Direction::Ingress, Some(standing)), (Direction::Egress, egress.get(namespace))];
+        for ((direction, standing), usual) in both.into_iter().zip(usual) {
             let all =
                 standing.is_some_and(|standing| standing.open.is_empty() && !standing.isolated.is_empty());
-            if all && !closes_newcomers(context, namespace, direction) {
+            if usual && all && !closes_newcomers(context, namespace, direction) {
                 open.push(direction);
             }
         }
@@ -123,7 +147,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         let at = given.or(workload).unwrap_or(Origin::NONE);
         findings
             .report(at, format!("the next pod of `{namespace}` will not be isolated for {directions}"))
-            .label("every pod is isolated by policies for its labels; there is no default deny")
+            .label("every pod is isolated by policies for its labels; other namespaces have a default deny, this one does not")
             .help(help(namespace, &open));
     }
 }

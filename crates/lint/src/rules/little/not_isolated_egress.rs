@@ -18,7 +18,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "workloads that no policy isolates for egress",
     what: "Reports, once for each namespace, the workloads that no policy isolates for egress, as the engine has it: \
            a warning if most workloads of the namespace are isolated, so that these were forgotten; else only worth \
-           knowing. Namespaces without any isolation are left to `not-isolated-ingress`. Silent about namespaces of \
+           knowing, and left to `not-isolated-ingress` if that has something to say about the namespace. \
+           Silent about ingress controllers, Prometheus and the resolver, unless the latter two were forgotten, about namespaces of \
            Kubernetes itself (`kube-system` and the like), about pods in their nodes' network, and where a policy of \
            the Admin or Baseline tier denies some connections from them.",
     why: "A pod that no policy selects may connect to everything: the cluster's other pods, its nodes, the metadata \

@@ -18,9 +18,10 @@ pub(super) static RULE: Rule = Rule {
     summary: "workloads that no policy isolates for ingress",
     what: "Reports, once for each namespace, the workloads that no policy isolates for ingress, as the engine has \
            it: a warning if most workloads of the namespace are isolated, so that these were forgotten; else only \
-           worth knowing. Namespaces without any policy are reported together, here, as worth knowing, but for those \
-           of ingress controllers, Prometheus and the resolver. Databases and the like are left to \
-           `sensitive-exposed`. Silent about namespaces of Kubernetes itself (`kube-system` and the like), about \
+           worth knowing, and said of egress in the same finding. Namespaces without any policy are reported together, \
+           here, as worth knowing. Databases and the like are left to `sensitive-exposed`. Silent about ingress \
+           controllers, Prometheus and the resolver, unless the latter two were forgotten, about Jobs that offer no \
+           port, about namespaces of Kubernetes itself (`kube-system` and the like), about \
            pods in their nodes' network, and where a policy of the Admin or Baseline tier denies some connections to \
            them.",
     why: "A pod that no policy selects accepts every connection from everywhere. Policies for its neighbours do not \

@@ -18,8 +18,8 @@ pub(super) static RULE: Rule = Rule {
     what: "Reports a policy when the engine proves that no verdict changes without it, between any pods, nodes and \
            addresses, on any port, and when the policies that do its work are about at least the same pods and peers \
            as they are written. Of two that do each other's work it reports the later one. Silent about a default \
-           deny without another one, about policies with a peer that is no pod yet, and about copies \
-           (`duplicate-policy`).",
+           deny without another one, as it is there for the pods and policies to come, about policies with a peer that is no pod yet, \
+           and about copies (`duplicate-policy`).",
     why: "It is one more policy to read and to keep in step. Who tightens it believes to have closed something, and \
           the other policy keeps it open.",
     bad: Example::new(

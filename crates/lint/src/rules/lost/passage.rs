@@ -191,7 +191,8 @@ pub(super) fn blame(finding: &mut Finding, cut: &Cut, direction: Direction, subj
                     format!("`{}` isolates `{subject}` for {}", policy.full_name(), direction.as_str());
                 finding.related(policy.origin, message);
             }
-            Reason::NearMiss(near) => {
+            // A rule that misses in several ways has nothing to do with it.
+            Reason::NearMiss(near) if near.mismatches.len() == 1 => {
                 let origin = if near.rule.peer.is_some() { near.rule.peer } else { near.rule.origin };
                 finding.related(origin, format!("the nearest rule: {}", why_not(near)));
             }

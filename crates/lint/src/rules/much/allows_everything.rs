@@ -25,8 +25,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "a rule allows every peer on every port",
     what: "Reports a rule without peers and without ports (`ingress: [{}]`, `- {}`), and one whose peers are everybody: it \
            allows everything in its direction. That is an error if the name of the policy says that it denies, and it \
-           denies nothing; it is only worth knowing if the name says that everything is allowed, or if something \
-           leads to the pods from outside. Silent about `egress: [{}]` in a policy that closes ingress, which says that \
+           denies nothing; it is only worth knowing of egress, which is often left open on purpose, if the name says that \
+           everything is allowed, and if something leads to the pods from outside. Silent about `egress: [{}]` in a policy that closes ingress, which says that \
            egress is not its matter, about a policy that denies something beside it, and where `default-deny-undone` \
            says more.",
     why: "The policy does nothing in that direction but to allow what other policies would have denied. An empty rule is \
@@ -98,7 +98,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let entries = entries.get_or_insert_with(|| Entries::new(context));
         let excused = allow.whole_namespace().is_none() && entries.excuse(allow.direction, &rule.subject);
-        if intent::says_open(allow.meta) || excused {
+        if intent::says_open(allow.meta) || excused || allow.direction == Direction::Egress {
             finding.severity(Severity::Info);
         }
         finding.help(match allow.direction {

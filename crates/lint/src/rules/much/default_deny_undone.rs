@@ -149,7 +149,7 @@ fn some(context: &Context<'_>, rules: &[&Everything<'_>], severity: Severity, fi
     let pods = naming::listed_pods(context.cluster, rules.iter().flat_map(|rule| rule.subject.iter()));
     let who = match rest.len() {
         0 => format!("`{}` takes", first.allow.meta.full_name()),
-        more => format!("`{}` and {more} more take", first.allow.meta.full_name()),
+        more => format!("{} policies take", more + 1),
     };
     let message =
         format!("{who} {pods} out of the default deny of {}: all {direction} is allowed", listed(first));

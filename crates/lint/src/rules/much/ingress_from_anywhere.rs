@@ -1,6 +1,6 @@
 //! Ingress from every address for pods to which nothing leads from outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{origin::Origin, verdict::Direction};
 
@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
     since: "0.1.0",
     opt_in: false,
     summary: "a rule lets in everybody, though nothing leads to the pods from outside",
-    what: "Reports an ingress rule without `from`, or one from every address, for pods that no Service of type NodePort or \
+    what: "Reports, once for each namespace, an ingress rule without `from`, or one from every address, for pods that no Service of type NodePort or \
            LoadBalancer, no Ingress and no route leads to, and that the API server does not call. A warning if the \
            same namespace has such an entry for other pods, so that entries are known; else, and for metrics, only worth knowing. Silent \
            where `sensitive-exposed` or `peers-and-ports-apart` reports the rule, and about pods that are not given.",
@@ -89,10 +89,15 @@ spec:
     check,
 };
 
+/// How many other rules a finding points to.
+const POINTED: usize = 3;
+
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let mut told: BTreeSet<Origin> = sensitive_exposed::rules(context).into_iter().collect();
     told.extend(peers_and_ports_apart::slips(context.cluster).into_iter().map(|slip| slip.ports));
     let mut entries: Option<Entries> = None;
+    // What a namespace opens is said once.
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for allow in allows(context.cluster) {
         // Rules for all ports are reported as `allows-everything`.
         let all = allow.is_every_port() || allow.has_denials_beside();
@@ -111,20 +116,29 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         if entries.lead_to(&subject) {
             continue;
         }
-        let who = naming::listed_pods(context.cluster, subject.iter());
-        let finding = findings.report(
-            breadth.at,
-            format!("everybody may connect to {who}, though nothing leads there from outside"),
-        );
         let known = entries.are_known_in(context, allow.meta.namespace.as_deref());
-        if !known || only_metrics(context, &allow, &subject) {
-            finding.severity(Severity::Info);
-        }
+        let mild = !known || only_metrics(context, &allow, &subject);
+        let severity = if mild { Severity::Info } else { Severity::Warning };
+        found
+            .entry((allow.meta.namespace.as_ref(), severity))
+            .or_default()
+            .push((breadth.at, breadth.by, subject));
+    }
+    for ((_, severity), rules) in found {
+        let Some(((at, by, _), rest)) = rules.split_first() else { continue };
+        let who = naming::listed_pods(context.cluster, rules.iter().flat_map(|(_, _, pods)| pods.iter()));
+        let message = format!("everybody may connect to {who}, though nothing leads there from outside");
+        let finding = findings.report(*at, message);
         finding
-            .label(match breadth.by {
+            .severity(severity)
+            .label(match by {
                 By::NoPeers => "no `from`: every pod and every address",
                 By::Selector | By::Network => "every address",
             })
             .help("name the clients in `from`");
+        for (at, _, pods) in rest.iter().take(POINTED) {
+            let who = naming::listed_pods(context.cluster, pods.iter());
+            finding.related(*at, format!("everybody may connect to {who} too"));
+        }
     }
 }
