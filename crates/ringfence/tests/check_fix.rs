@@ -161,19 +161,19 @@ fn standard_input_is_shown_and_never_written() {
 
 #[test]
 fn the_exit_code_is_about_what_is_left() {
-    let with_expression = "\
+    let with_anchor = "\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: b, namespace: shop}
-spec: &anchored
+spec:
   podSelector: {}
-  policyTypes: [Ingress]
+  policyTypes: &types [Ingress]
   egress: [{}]
 ";
-    let directory = directory(&[("a.yaml", &faulty("a")), ("b.yaml", with_expression)]);
+    let directory = directory(&[("a.yaml", &faulty("a")), ("b.yaml", with_anchor)]);
     let run = fix(&directory, &["."]);
     assert_eq!(read(&directory, "a.yaml"), repaired("a"));
-    assert_eq!(read(&directory, "b.yaml"), with_expression, "anchors are left alone");
+    assert_eq!(read(&directory, "b.yaml"), with_anchor, "anchors are left alone");
     assert!(run.code == 1 && run.out.contains("`shop/b`"), "{run:?}");
 }
 
