@@ -3,8 +3,6 @@
 //!
 //! `RINGFENCE_CLUSTERS` is the number of clusters.
 
-#![expect(clippy::print_stderr, reason = "the numbers are for whoever runs it by hand")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_lint::{Claim, Input, Settings, fix};
@@ -94,7 +92,8 @@ fn same(name: &str) -> String {
 /// A letter too few.
 fn mistype(selector: &mut Selector) -> bool {
     let long = selector.requirements.iter_mut().find(|requirement| {
-        requirement.operator == Operator::In && matches!(requirement.values.as_slice(), [one] if one.len() > 5)
+        requirement.operator == Operator::In
+            && matches!(requirement.values.as_slice(), [one] if one.len() > 5)
     });
     let Some(value) = long.and_then(|requirement| requirement.values.first_mut()) else { return false };
     let mut letters: Vec<char> = value.chars().collect();
@@ -105,13 +104,15 @@ fn mistype(selector: &mut Selector) -> bool {
 
 /// The label that nobody sets instead of the one that the API server sets.
 fn misname(selector: &mut Selector) -> bool {
-    let named = selector.requirements.iter_mut().find(|requirement| *requirement.key == *NAMESPACE_NAME_LABEL);
+    let named =
+        selector.requirements.iter_mut().find(|requirement| *requirement.key == *NAMESPACE_NAME_LABEL);
     named.map(|requirement| requirement.key = "name".into()).is_some()
 }
 
 /// A hyphen too many.
 fn tear(peers: &mut Vec<NetworkPeer>) -> bool {
-    let whole = |peer: &NetworkPeer| matches!(peer, NetworkPeer::Pods { namespace: Some(_), pod: Some(_), .. });
+    let whole =
+        |peer: &NetworkPeer| matches!(peer, NetworkPeer::Pods { namespace: Some(_), pod: Some(_), .. });
     let Some(at) = peers.iter().position(whole) else { return false };
     let NetworkPeer::Pods { namespace, pod, origin } = peers.remove(at) else { return false };
     peers.insert(at, NetworkPeer::Pods { namespace: None, pod, origin });
@@ -222,7 +223,8 @@ fn hold(seed: u64, title: &str, claim: &Claim, before: &Input, after: &Input) ->
 
 #[test]
 fn what_repairs_claim_is_true() {
-    let clusters = std::env::var("RINGFENCE_CLUSTERS").ok().and_then(|number| number.parse().ok()).unwrap_or(24);
+    let clusters =
+        std::env::var("RINGFENCE_CLUSTERS").ok().and_then(|number| number.parse().ok()).unwrap_or(24);
     let (mut made, mut refused, mut flows) = (BTreeMap::<&str, usize>::new(), 0, 0);
     for seed in 0..clusters {
         let text = manifests(seed);
@@ -241,7 +243,10 @@ fn what_repairs_claim_is_true() {
         let Some(changed) = planned.files.first() else { continue };
         let (old, new) = (documents(&changed.old), BTreeSet::from_iter(documents(&changed.new)));
         let touched: Vec<&&str> = old.iter().filter(|document| !new.contains(**document)).collect();
-        assert!(touched.len() <= planned.applied.len(), "seed {seed}: more documents than repairs: {touched:#?}");
+        assert!(
+            touched.len() <= planned.applied.len(),
+            "seed {seed}: more documents than repairs: {touched:#?}"
+        );
         for document in &touched {
             assert!(document.contains("Policy"), "seed {seed}: no policy: {document}");
             let is_copy = document.contains("-copy");

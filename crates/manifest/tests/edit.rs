@@ -185,7 +185,12 @@ fn entries_come_behind_others() {
         edited(text, |locator| edit::insert_entry_after(locator, place(text, at), key, &value))
     };
     assert_eq!(
-        behind("spec:\n  podSelector:\n    matchLabels: {a: b} # why\n  egress: []\n", "podSelector", "policyTypes").unwrap(),
+        behind(
+            "spec:\n  podSelector:\n    matchLabels: {a: b} # why\n  egress: []\n",
+            "podSelector",
+            "policyTypes"
+        )
+        .unwrap(),
         "spec:\n  podSelector:\n    matchLabels: {a: b} # why\n  policyTypes:\n    - Egress\n  egress: []\n"
     );
     assert_eq!(
