@@ -179,6 +179,29 @@ fn items_come_as_their_neighbours_are() {
 }
 
 #[test]
+fn entries_come_behind_others() {
+    let behind = |text: &str, at: &str, key: &str| {
+        let value = seq(&["Egress".into()]);
+        edited(text, |locator| edit::insert_entry_after(locator, place(text, at), key, &value))
+    };
+    assert_eq!(
+        behind(
+            "spec:\n  podSelector:\n    matchLabels: {a: b} # why\n  egress: []\n",
+            "podSelector",
+            "policyTypes"
+        )
+        .unwrap(),
+        "spec:\n  podSelector:\n    matchLabels: {a: b} # why\n  policyTypes:\n    - Egress\n  egress: []\n"
+    );
+    assert_eq!(
+        behind("spec: {podSelector: {}, egress: []}\n", "podSelector", "policyTypes").unwrap(),
+        "spec: {podSelector: {}, policyTypes: [Egress], egress: []}\n"
+    );
+    assert_eq!(behind("a: b\nc: d\n", "a", "c"), None, "there is one already");
+    assert_eq!(behind("a: b\n", "b", "c"), None, "no key");
+}
+
+#[test]
 fn entries_come_at_the_end() {
     let types = seq(&["Ingress".into(), "Egress".into()]);
     assert_eq!(

@@ -97,7 +97,11 @@ fn line_ends_and_byte_order_marks_stay() {
 
 #[test]
 fn other_documents_stay_as_they_are() {
-    let around = |text: String| format!("# Note.\n---\n{text}---\napiVersion:   v1\nkind: Namespace\nmetadata: {{name: shop,}}\n...\n");
+    let around = |text: String| {
+        format!(
+            "# Note.\n---\n{text}---\napiVersion:   v1\nkind: Namespace\nmetadata: {{name: shop,}}\n...\n"
+        )
+    };
     becomes("a.yaml", &around(faulty("a")), &around(repaired("a")));
 }
 
@@ -128,7 +132,8 @@ fn permissions_and_links_stay() {
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     let link = directory.path().join("link.yaml");
     symlink("real.yml", &link).unwrap();
-    let owner = |path: &Path| fs::metadata(path).map(|known| (known.uid(), known.gid(), known.mode())).unwrap();
+    let owner =
+        |path: &Path| fs::metadata(path).map(|known| (known.uid(), known.gid(), known.mode())).unwrap();
     let before = owner(&real);
     let run = fix(&directory, &["link.yaml"]);
     assert_eq!(run.code, 0, "{run:?}");
@@ -161,19 +166,19 @@ fn standard_input_is_shown_and_never_written() {
 
 #[test]
 fn the_exit_code_is_about_what_is_left() {
-    let with_expression = "\
+    let with_anchor = "\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: b, namespace: shop}
-spec: &anchored
+spec:
   podSelector: {}
-  policyTypes: [Ingress]
+  policyTypes: &types [Ingress]
   egress: [{}]
 ";
-    let directory = directory(&[("a.yaml", &faulty("a")), ("b.yaml", with_expression)]);
+    let directory = directory(&[("a.yaml", &faulty("a")), ("b.yaml", with_anchor)]);
     let run = fix(&directory, &["."]);
     assert_eq!(read(&directory, "a.yaml"), repaired("a"));
-    assert_eq!(read(&directory, "b.yaml"), with_expression, "anchors are left alone");
+    assert_eq!(read(&directory, "b.yaml"), with_anchor, "anchors are left alone");
     assert!(run.code == 1 && run.out.contains("`shop/b`"), "{run:?}");
 }
 

@@ -105,7 +105,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         finding
             .label("without `policyTypes` the policy isolates ingress, whatever rules it has")
             .help("add `policyTypes: [Egress]`, or rules for ingress");
-        finding.fix("state that it is about egress only", types(context, cut.policy), Claim::Opens(Vec::new()));
+        finding.fix(
+            "state that it is about egress only",
+            types(context, cut.policy),
+            Claim::Opens(Vec::new()),
+        );
         match cut.service {
             Some(service) => finding.related(service.origin, "this Service leads to them"),
             None => finding.severity(Severity::Warning),

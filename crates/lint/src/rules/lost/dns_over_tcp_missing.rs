@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use ringfence_manifest::edit::{Edit, Value, insert_item_after};
-use ringfence_model::{
-    flow::Flow, origin::Origin, port::Protocol, verdict::Direction, workload::PodId,
-};
+use ringfence_model::{flow::Flow, origin::Origin, port::Protocol, verdict::Direction, workload::PodId};
 
 use super::{
     passage::{listed, workload_name, workloads},

@@ -97,8 +97,10 @@ fn selector(known: &Selector) -> Value {
 }
 
 fn expression(requirement: &Requirement) -> Value {
-    let mut entries =
-        vec![("key", Value::from(&*requirement.key)), ("operator", Value::from(requirement.operator.as_str()))];
+    let mut entries = vec![
+        ("key", Value::from(&*requirement.key)),
+        ("operator", Value::from(requirement.operator.as_str())),
+    ];
     if !requirement.values.is_empty() {
         let values = requirement.values.iter().map(|value| Value::from(&**value));
         entries.push(("values", Value::Seq(values.collect())));

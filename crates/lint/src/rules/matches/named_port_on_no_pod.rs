@@ -151,7 +151,8 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 // `http` beside `https` is no slip.
                 && !aimed.is_beside_a_good_one(&listening, &pods)
             {
-                let edits = replace_scalar(&context.places, aimed.origin(context), &Value::from(only.as_str()));
+                let edits =
+                    replace_scalar(&context.places, aimed.origin(context), &Value::from(only.as_str()));
                 finding.fix("write the pods' port", edits, claim);
             }
         }
