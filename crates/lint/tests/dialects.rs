@@ -246,3 +246,34 @@ fn a_name_of_a_port_beside_addresses_is_lost_for_egress_everywhere() {
     assert!(found("", &policy("ingress", "from", "Ingress")).is_empty());
     assert_eq!(found("cluster.profile = \"aws\"", &policy("ingress", "from", "Ingress")).len(), 1);
 }
+
+#[test]
+fn a_star_before_svc_is_no_service_unless_another_pattern_is_for_them() {
+    let policy = |patterns: &str| {
+        format!(
+            "
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {{name: dns, namespace: shop}}
+spec:
+  endpointSelector: {{}}
+  egress:
+    - toEndpoints: [{{matchLabels: {{k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}}}]
+      toPorts: [{{ports: [{{port: '53', protocol: ANY}}], rules: {{dns: [{patterns}]}}}}]
+"
+        )
+    };
+    let message =
+        |pattern: &str| format!("RF717 error: `{pattern}` in `shop/dns` matches the name of no Service");
+    for pattern in ["*.svc.cluster.local", "*.svc.cluster.local.", "db*.svc.cluster.local"] {
+        let entries = format!("{{matchName: api.example.com}}, {{matchPattern: '{pattern}'}}");
+        assert_eq!(found("", &policy(&entries)), [message(pattern)]);
+    }
+    for right in ["*", "*.*.svc.cluster.local", "**.svc.cluster.local", "**.cluster.local"] {
+        let entries = format!("{{matchPattern: '*.svc.cluster.local'}}, {{matchPattern: '{right}'}}");
+        assert_eq!(found("", &policy(&entries)), [""; 0], "{right}");
+    }
+    for other in ["*.shop.svc.cluster.local", "*.example.com", "kubernetes.default.svc.cluster.local"] {
+        assert_eq!(found("", &policy(&format!("{{matchPattern: '{other}'}}"))), [""; 0], "{other}");
+    }
+}

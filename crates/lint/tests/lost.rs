@@ -158,6 +158,43 @@ spec: {{podSelector: {{matchLabels: {{app: db}}}}, policyTypes: [Ingress]}}
     }
 }
 
+/// A demonstration that asks a list of Services, some of which are denied on purpose.
+#[test]
+fn a_service_in_a_list_of_several_may_be_one_to_try() {
+    let input = |urls: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata: {{name: probe, namespace: shop, labels: {{app: probe}}}}
+spec: {{containers: [{{name: p, image: registry.example.com/p:1, args: ['--urls={urls}']}}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: db, namespace: shop, labels: {{app: db}}}}
+spec: {{containers: [{{name: db, image: registry.example.com/db:1, ports: [{{containerPort: 80}}]}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: db, namespace: shop}}
+spec: {{selector: {{app: db}}, ports: [{{port: 80}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: probe, namespace: shop}}
+spec: {{selector: {{app: probe}}, ports: [{{port: 80}}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: db, namespace: shop}}
+spec: {{podSelector: {{matchLabels: {{app: db}}}}, policyTypes: [Ingress]}}
+"
+        )
+    };
+    assert_eq!(codes(&input("http://db/a,http://probe/b")), ["RF313 warning"]);
+    assert_eq!(codes(&input("http://db/a,http://db/b")), ["RF313 error"]);
+}
+
 #[test]
 fn a_rule_for_ports_without_sources_lets_the_api_server_in() {
     let input = |rule: &str| {

@@ -51,7 +51,8 @@ fn line(finding: &Finding, sources: &Sources) -> String {
     let place = sources.place(finding.origin).unwrap_or_default();
     let at = place.split_once(':').map_or("", |(_, at)| at);
     let span = finding.origin.start as usize..finding.origin.end as usize;
-    let marked = sources.get(finding.origin.source).and_then(|source| source.text.get(span)).unwrap_or_default();
+    let marked =
+        sources.get(finding.origin.source).and_then(|source| source.text.get(span)).unwrap_or_default();
     let marked = marked.lines().next().unwrap_or_default();
     format!("{at} {} {} {} `{marked}`", finding.severity, finding.rule.code, finding.rule.name)
 }

@@ -4,6 +4,7 @@ mod bare_pod_not_enforced;
 mod cilium_deny_isolates;
 mod cni_enforces_nothing;
 mod default_deny_off;
+mod dns_pattern_matches_no_service;
 mod end_port_not_honoured;
 mod family_not_enforced;
 mod fqdn_without_dns_rule;
@@ -37,4 +38,5 @@ pub(super) static RULES: &[&Rule] = &[
     &cilium_deny_isolates::RULE,
     &default_deny_off::RULE,
     &visibility_annotation::RULE,
+    &dns_pattern_matches_no_service::RULE,
 ];

@@ -32,7 +32,8 @@ pub(super) static RULE: Rule = Rule {
            from their pods to all of the Service's pods is denied. ConfigMaps of the input are looked up. Silent \
            about values that come from Secrets, about names that are not Services of the input, about variables \
            whose names say that the address is for others (`ADVERTISED`, `CORS`, `PUBLIC` and the like), and where a \
-           rule of one side already shows the same gap.",
+           rule of one side already shows the same gap. It is a warning if the value is a list of several Services, \
+           which may be things to try.",
     why: "The manifest itself says that the connection is needed. A Job fails at night; a server starts and reports \
            a timeout with its first request.",
     bad: Example::new(
@@ -211,6 +212,9 @@ fn report(
         reference.origin,
         format!("`{name}` cannot reach the Service `{service}` that `{}` names", reference.said_by),
     );
+    if reference.among_others {
+        finding.severity(Severity::Warning);
+    }
     let (protocol, number) = (flow.protocol, flow.port);
     let which = if number == reference.port {
         format!("port {number} of {} is denied", listed(&ends))

@@ -75,6 +75,8 @@ pub(super) struct Reference<'c> {
     pub(super) said_by: String,
     /// Where it is written.
     pub(super) origin: Origin,
+    /// Whether the value is a list that names other Services too: things to try, maybe, and not all needed.
+    pub(super) among_others: bool,
 }
 
 /// The Services of a cluster by their names.
@@ -148,13 +150,15 @@ fn of_variable<'c>(
     if is_for_others(&variable.name) {
         return;
     }
+    let named = addresses(value);
+    let among_others = several(services, namespace, &named);
     let reference = |service, port| Reference {
         service,
         port,
         said_by: variable.name.to_string(),
         origin: variable.origin,
+        among_others,
     };
-    let named = addresses(value);
     for (host, port) in &named {
         if let Some(service) = services.host(namespace, host) {
             add(found, reference(service, *port));
@@ -194,15 +198,23 @@ fn of_argument<'c>(
     if argument.len() > LONGEST || is_for_others(name) || before.is_some_and(|before| is_for_others(before)) {
         return;
     }
-    for (host, port) in addresses(argument) {
+    let named = addresses(argument);
+    let among_others = several(services, namespace, &named);
+    for (host, port) in named {
         let Some(service) = services.host(namespace, host) else { continue };
         let said_by = match before {
             Some(before) if !argument.starts_with('-') => before.to_string(),
             _ if argument.contains(char::is_whitespace) => "a command".to_owned(),
             _ => name.to_owned(),
         };
-        add(found, Reference { service, port, said_by, origin: place(context, container, at) });
+        add(found, Reference { service, port, said_by, origin: place(context, container, at), among_others });
     }
+}
+
+/// Whether addresses are of more than one Service.
+fn several(services: &Services<'_>, namespace: &str, addresses: &[(&str, u16)]) -> bool {
+    let mut named = addresses.iter().filter_map(|(host, _)| services.host(namespace, host));
+    named.next().is_some_and(|first| named.any(|other| !std::ptr::eq(first, other)))
 }
 
 /// Where an argument is written: `command` comes before `args`.
