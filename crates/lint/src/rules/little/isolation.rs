@@ -7,7 +7,7 @@ use ringfence_model::{
     Text, network_policy::PolicyMeta, origin::Origin, tier::Action, verdict::Direction, workload::WorkloadId,
 };
 
-use crate::{allow::field, context::Context, exposure::exposed, finding::Findings, naming, rule::Severity};
+use crate::{allow::field, context::Context, finding::Findings, naming, rule::Severity};
 
 /// A namespace in one direction.
 #[derive(Debug, Default)]
@@ -73,8 +73,7 @@ pub(super) fn report(context: &Context<'_>, direction: Direction, findings: &mut
     }
     // `sensitive-exposed` says more about these.
     let told: Vec<WorkloadId> = match direction {
-        Direction::Ingress => exposed(context)
-            .iter()
+        Direction::Ingress => (context.exposed().iter())
             .filter(|one| one.rules.is_empty())
             .map(|one| one.sensitive.workload)
             .collect(),
