@@ -40,9 +40,10 @@ fn commands(text: &str) -> Vec<(&str, i32)> {
             inside = line == "```sh";
         } else if inside {
             let (command, comment) = line.split_once(" # ").unwrap_or((line, ""));
-            let stated = comment.trim().strip_prefix("exit code ").map(|rest| {
-                rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default()
-            });
+            let stated = comment
+                .trim()
+                .strip_prefix("exit code ")
+                .map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default());
             let code = stated.and_then(|digits| digits.parse().ok()).unwrap_or(0);
             if !command.trim().is_empty() {
                 commands.push((command.trim(), code));
@@ -58,7 +59,8 @@ mod tests {
 
     #[test]
     fn commands_are_the_lines_of_shell_blocks() {
-        let text = "cargo no\n```sh\ncargo a -- b   # why\n\nc # exit code 1: found\n```\n```yaml\nd: 1\n```\n";
+        let text =
+            "cargo no\n```sh\ncargo a -- b   # why\n\nc # exit code 1: found\n```\n```yaml\nd: 1\n```\n";
         assert_eq!(commands(text), [("cargo a -- b", 0), ("c", 1)]);
     }
 }

@@ -205,12 +205,12 @@ impl<'a> Allow<'a> {
             Body::Cilium(_, _, CiliumRule { requires, .. }) if !requires.is_empty() => narrow,
             Body::Cilium(_, _, CiliumRule { peers: None, .. }) => everyone,
             Body::Network(_, rule) => {
-                sum(context.cluster, narrow, rule.peers.iter().map(|peer| network_peer(context, peer)))
+                sum(context, narrow, rule.peers.iter().map(|peer| network_peer(context, peer)))
             }
-            Body::Tier(_, rule) => sum(context.cluster, narrow, rule.peers.iter().map(tier_peer)),
+            Body::Tier(_, rule) => sum(context, narrow, rule.peers.iter().map(tier_peer)),
             Body::Cilium(policy, _, rule) => {
                 let peers = rule.peers.iter().flatten();
-                sum(context.cluster, narrow, peers.map(|peer| cilium_peer(policy, peer)))
+                sum(context, narrow, peers.map(|peer| cilium_peer(policy, peer)))
             }
         }
     }
@@ -289,7 +289,7 @@ struct One {
     by: By,
 }
 
-fn sum(cluster: &Cluster, narrow: Breadth, peers: impl Iterator<Item = One>) -> Breadth {
+fn sum(context: &Context<'_>, narrow: Breadth, peers: impl Iterator<Item = One>) -> Breadth {
     let mut breadth = narrow;
     let mut addresses = IpSet::empty();
     for peer in peers {
@@ -300,13 +300,10 @@ fn sum(cluster: &Cluster, narrow: Breadth, peers: impl Iterator<Item = One>) -> 
             continue;
         }
         addresses = addresses.union(&peer.addresses);
-        let families = cluster.families();
-        let holds = |wanted: &dyn Fn(ringfence_model::address::Family) -> IpSet| {
-            families.iter().all(|family| addresses.contains_set(&wanted(*family)))
-        };
-        let outside = if holds(&IpSet::family) {
+        let families = context.families();
+        let outside = if families.iter().all(|family| addresses.contains_set(&IpSet::family(*family))) {
             Outside::Everything
-        } else if holds(&|family| cluster.internet(family)) {
+        } else if families.iter().all(|family| addresses.contains_set(context.internet(*family))) {
             Outside::Public
         } else {
             Outside::Part
@@ -333,8 +330,7 @@ fn network_peer(context: &Context<'_>, peer: &NetworkPeer) -> One {
         },
         NetworkPeer::IpBlock { cidr, except, origin } => {
             let addresses = if cidr.prefix_len() <= 1 { IpSet::block(cidr, except) } else { IpSet::empty() };
-            let families = context.cluster.families();
-            let all = families.iter().all(|family| addresses.contains_set(&IpSet::family(*family)));
+            let all = context.families().iter().all(|family| addresses.contains_set(&IpSet::family(*family)));
             One {
                 pods: all && context.cluster.profile.ip_block_matches_cluster,
                 addresses,

@@ -4,17 +4,26 @@
 use std::sync::OnceLock;
 
 use ringfence_manifest::locate::Locator;
-use ringfence_model::{cluster::Cluster, diagnostic::Diagnostic, object::ObjectRef};
+use ringfence_model::{
+    address::{Family, IpSet},
+    cluster::Cluster,
+    diagnostic::Diagnostic,
+    object::ObjectRef,
+    verdict::Direction,
+};
 use ringfence_policy::{
     Compiled,
     compiled::{Effects, Group, Reach, Scope},
 };
 
 use crate::{
+    exposure::{self, Exposed},
     facts::Facts,
     input::Input,
+    rules::lost::sides::{OneSided, one_sided},
     selection::Selections,
     settings::Settings,
+    superfluous::{self, Superfluous},
     suppress::{ANNOTATION, Suppressions, Used},
 };
 
@@ -41,6 +50,11 @@ pub struct Context<'a> {
     suppressions: OnceLock<Suppressions>,
     used: OnceLock<Used>,
     selections: OnceLock<Selections<'a>>,
+    families: OnceLock<Vec<Family>>,
+    internet: [OnceLock<IpSet>; 2],
+    one_sided: [OnceLock<Vec<OneSided>>; 2],
+    exposed: OnceLock<Vec<Exposed>>,
+    superfluous: OnceLock<Superfluous<'a>>,
 }
 
 impl<'a> Context<'a> {
@@ -63,6 +77,11 @@ impl<'a> Context<'a> {
             suppressions: OnceLock::new(),
             used: OnceLock::new(),
             selections: OnceLock::new(),
+            families: OnceLock::new(),
+            internet: Default::default(),
+            one_sided: Default::default(),
+            exposed: OnceLock::new(),
+            superfluous: OnceLock::new(),
         }
     }
 
@@ -110,5 +129,34 @@ impl<'a> Context<'a> {
     /// Every place that selects pods, with what it means.
     pub(crate) fn selections(&self) -> &Selections<'a> {
         self.selections.get_or_init(|| Selections::new(self))
+    }
+
+    /// [`Cluster::families`], which looks at every address.
+    pub(crate) fn families(&self) -> &[Family] {
+        self.families.get_or_init(|| self.cluster.families())
+    }
+
+    /// [`Cluster::internet`], which looks at every address.
+    pub(crate) fn internet(&self, family: Family) -> &IpSet {
+        let [v4, v6] = &self.internet;
+        let known = if family == Family::V4 { v4 } else { v6 };
+        known.get_or_init(|| self.cluster.internet(family))
+    }
+
+    /// What rules of a direction allow and the other end denies.
+    pub(crate) fn one_sided(&self, direction: Direction) -> &[OneSided] {
+        let [ingress, egress] = &self.one_sided;
+        let known = if direction == Direction::Ingress { ingress } else { egress };
+        known.get_or_init(|| one_sided(self, direction))
+    }
+
+    /// What holds data or secrets and is open to more than any rule names.
+    pub(crate) fn exposed(&self) -> &[Exposed] {
+        self.exposed.get_or_init(|| exposure::exposed(self))
+    }
+
+    /// Policies and rules that change nothing.
+    pub(crate) fn superfluous(&self) -> &Superfluous<'a> {
+        self.superfluous.get_or_init(|| superfluous::superfluous(self))
     }
 }

@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// A sensitive workload that more can reach than any rule names.
-pub(crate) struct Exposed<'s> {
-    pub sensitive: &'s Sensitive,
+pub(crate) struct Exposed {
+    pub sensitive: Sensitive,
     /// Pods that can open one of its ports, of other workloads, that no rule names.
     pub strangers: PodSet,
     /// Whether the whole internet can, as far as policies go.
@@ -45,7 +45,7 @@ struct Seen {
 type Ports = Vec<(Protocol, u16)>;
 
 /// Every sensitive workload that is exposed.
-pub(crate) fn exposed<'s>(context: &'s Context<'_>) -> Vec<Exposed<'s>> {
+pub(crate) fn exposed(context: &Context<'_>) -> Vec<Exposed> {
     let sensitive = &context.facts().sensitive;
     if sensitive.is_empty() || !context.cluster.profile.enforces {
         return Vec::new();
@@ -73,7 +73,12 @@ pub(crate) fn exposed<'s>(context: &'s Context<'_>) -> Vec<Exposed<'s>> {
         if (strangers.is_empty() && !known.outside) || (known.isolated && known.rules.is_empty()) {
             continue;
         }
-        found.push(Exposed { sensitive: one, strangers, outside: known.outside, rules: known.rules.clone() });
+        found.push(Exposed {
+            sensitive: one.clone(),
+            strangers,
+            outside: known.outside,
+            rules: known.rules.clone(),
+        });
     }
     found
 }
@@ -97,6 +102,23 @@ fn look(
     rules: &Rules<'_>,
     isolated: &PodSet,
 ) -> Seen {
+    let namespace = context.cluster.pod(pod).map(|pod| &*pod.namespace);
+    let this = PodSet::from_iter([pod]);
+    let about = [None, namespace].into_iter().filter_map(|namespace| rules.get(&namespace)).flatten();
+    let about = about.filter(|(allow, subject)| subject.contains(pod) && allow.is_for(context, &this, ports));
+    let (mut named, mut broad) = (PodSet::default(), Vec::new());
+    for (allow, _) in about {
+        named = named.union(&allow.named_pods(context));
+        let breadth = allow.breadth(context);
+        if breadth.pods || breadth.outside != Outside::Part {
+            broad.push(breadth.at);
+        }
+    }
+    let isolated = isolated.contains(pod);
+    if isolated && broad.is_empty() {
+        // Its rules say who; nobody asks who else can.
+        return Seen { sources: PodSet::default(), outside: false, named, rules: broad, isolated };
+    }
     let reach = context.reach();
     let opens = |permit: &Permit| {
         permit.allowed.iter().any(|(protocol, set)| {
@@ -111,19 +133,6 @@ fn look(
     let sources = sources.flat_map(|(_, source)| source.pods.iter().copied()).collect();
     let open = reach.external(cell, Direction::Ingress).into_iter().filter(|(_, permit)| opens(permit));
     let open = open.fold(IpSet::empty(), |sum, (set, _)| sum.union(&set));
-    let outside =
-        context.cluster.families().iter().all(|family| open.contains_set(&context.cluster.internet(*family)));
-    let namespace = context.cluster.pod(pod).map(|pod| &*pod.namespace);
-    let this = PodSet::from_iter([pod]);
-    let about = [None, namespace].into_iter().filter_map(|namespace| rules.get(&namespace)).flatten();
-    let about = about.filter(|(allow, subject)| subject.contains(pod) && allow.is_for(context, &this, ports));
-    let (mut named, mut broad) = (PodSet::default(), Vec::new());
-    for (allow, _) in about {
-        named = named.union(&allow.named_pods(context));
-        let breadth = allow.breadth(context);
-        if breadth.pods || breadth.outside != Outside::Part {
-            broad.push(breadth.at);
-        }
-    }
-    Seen { sources, outside, named, rules: broad, isolated: isolated.contains(pod) }
+    let outside = context.families().iter().all(|family| open.contains_set(context.internet(*family)));
+    Seen { sources, outside, named, rules: broad, isolated }
 }

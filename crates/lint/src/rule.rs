@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{context::Context, finding::Findings};
+use crate::{
+    context::Context,
+    finding::{Finding, Findings},
+};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,5 +100,13 @@ impl Rule {
     #[must_use]
     pub fn is_turned_on_by(&self, word: &str) -> bool {
         self.is_named_by(word) && (!self.opt_in || word == "ALL" || word == self.name || word == self.code)
+    }
+
+    /// Everything that it finds, as it finds it: settings and suppressions change nothing here.
+    #[must_use]
+    pub fn findings(&'static self, context: &Context<'_>) -> Vec<Finding> {
+        let mut findings = Findings::new(self);
+        (self.check)(context, &mut findings);
+        findings.into_vec()
     }
 }

@@ -1,12 +1,17 @@
 //! One run of the linter. In: an input and settings. Out: what the rules found, sorted.
 
-use std::cmp::Ordering;
-
-use rayon::prelude::*;
+use std::{
+    cmp::Ordering,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering as Memory},
+    },
+    thread,
+};
 
 use crate::{
     context::Context,
-    finding::{Finding, Findings},
+    finding::Finding,
     input::Input,
     rule::{Rule, Severity},
     rules,
@@ -50,14 +55,7 @@ pub fn check(input: &Input, settings: &Settings) -> Checked {
 
 /// What rules find, sorted, with the severities that are stated.
 fn run(context: &Context<'_>, chosen: &[&'static Rule]) -> Vec<Finding> {
-    let found: Vec<Vec<Finding>> = (chosen.par_iter())
-        .map(|rule| {
-            let mut findings = Findings::new(rule);
-            (rule.check)(context, &mut findings);
-            findings.into_vec()
-        })
-        .collect();
-    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
+    let mut findings = in_parallel(context, chosen);
     for finding in &mut findings {
         if let Some(severity) = context.settings.severity_of(finding.rule) {
             finding.severity = severity;
@@ -66,6 +64,40 @@ fn run(context: &Context<'_>, chosen: &[&'static Rule]) -> Vec<Finding> {
     findings.sort_by(in_order);
     findings.dedup_by(|a, b| a.origin == b.origin && a.rule.code == b.rule.code && a.message == b.message);
     findings
+}
+
+/// The rules that ask what would be without a policy. No other answer takes as long, and a part of it keeps only one core
+/// busy, so it is asked for at once.
+const EFFECTS: [&str; 8] = ["RF403", "RF507", "RF509", "RF510", "RF602", "RF603", "RF604", "RF605"];
+
+/// What rules find, in any order.
+///
+/// The threads are not those of the pool of which the engine makes use: such a thread may take up another rule while it
+/// waits for the parts of something shared that one rule asked for, and that rule would then wait for itself.
+fn in_parallel(context: &Context<'_>, chosen: &[&'static Rule]) -> Vec<Finding> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(rule) = chosen.get(next.fetch_add(1, Memory::Relaxed)) {
+            let findings = rule.findings(context);
+            found.lock().unwrap_or_else(PoisonError::into_inner).extend(findings);
+        }
+    };
+    let ask_early = || {
+        context.effects();
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(chosen.len());
+    thread::scope(|scope| {
+        // Where no thread can be made, this one does everything.
+        if chosen.iter().any(|rule| EFFECTS.contains(&rule.code)) {
+            drop(thread::Builder::new().spawn_scoped(scope, ask_early));
+        }
+        for _ in 1..threads {
+            drop(thread::Builder::new().spawn_scoped(scope, work));
+        }
+        work();
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The order of the texts, then of the rules.

@@ -81,7 +81,7 @@ impl Facts {
             controllers: controllers::controllers(context),
             prometheus: prometheus::scrapers(context),
             sensitive: sensitive::find(context.cluster, context.settings),
-            families: context.cluster.families(),
+            families: context.families().to_vec(),
             ingress_classes: controllers::classes(context),
         }
     }

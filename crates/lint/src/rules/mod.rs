@@ -5,7 +5,7 @@ mod dialects;
 mod hygiene;
 mod input;
 mod little;
-mod lost;
+pub(crate) mod lost;
 mod matches;
 mod much;
 mod tiers;

@@ -124,7 +124,7 @@ fn addresses(context: &Context<'_>) -> Vec<IpAddr> {
         return stated.clone();
     }
     let azure = context.facts().cni.as_ref().is_some_and(|cni| cni.profile.name.starts_with("azure"));
-    let v6 = context.cluster.families().contains(&Family::V6);
+    let v6 = context.families().contains(&Family::V6);
     let known = [("169.254.169.254", true), ("fd00:ec2::254", v6), ("168.63.129.16", azure)];
     known.iter().filter(|(_, counts)| *counts).filter_map(|(text, _)| text.parse().ok()).collect()
 }

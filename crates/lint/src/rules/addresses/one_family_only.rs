@@ -81,7 +81,7 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    let shown = || context.cluster.families().len() == Family::BOTH.len();
+    let shown = || context.families().len() == Family::BOTH.len();
     if !context.settings.cluster.dual_stack.unwrap_or_else(shown) {
         return;
     }
@@ -95,9 +95,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         }
         let Some(port) = port(&rule) else { continue };
         let other = if family == Family::V4 { Family::V6 } else { Family::V4 };
-        let (own_net, other_net) = (context.cluster.internet(family), context.cluster.internet(other));
+        let (own_net, other_net) = (context.internet(family), context.internet(other));
         let (open, shut) =
-            if rule.action == Action::Accept { (&own_net, &other_net) } else { (&other_net, &own_net) };
+            if rule.action == Action::Accept { (own_net, other_net) } else { (other_net, own_net) };
         let differs = |pod| {
             let asked = |set| share(context, pod, rule.direction, port, set);
             asked(open) == Share::All && asked(shut) == Share::None

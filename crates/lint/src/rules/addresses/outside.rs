@@ -42,5 +42,5 @@ pub(super) fn share(
 
 /// The public addresses of both families.
 pub(super) fn internet(context: &Context<'_>) -> IpSet {
-    Family::BOTH.iter().fold(IpSet::empty(), |all, family| all.union(&context.cluster.internet(*family)))
+    Family::BOTH.iter().fold(IpSet::empty(), |all, family| all.union(context.internet(*family)))
 }

@@ -346,9 +346,7 @@ fn all_reachable(context: &Context<'_>, rule: &AnyRule<'_>, service: &Service) -
         any = true;
         let family = match to {
             Endpoint::Address(address) => Family::of(*address),
-            Endpoint::Pod(_) | Endpoint::Name(_) => {
-                context.cluster.families().first().copied().unwrap_or(Family::V4)
-            }
+            Endpoint::Pod(_) | Endpoint::Name(_) => context.families().first().copied().unwrap_or(Family::V4),
         };
         let flow = Flow {
             from: Endpoint::Pod(pod),

@@ -163,7 +163,7 @@ fn undone(context: &Context<'_>, rule: &AnyRule<'_>) -> Option<(u16, PodId, PodI
     if ports.is_empty() {
         return None;
     }
-    let family = context.cluster.families().first().copied().unwrap_or(Family::V4);
+    let family = context.families().first().copied().unwrap_or(Family::V4);
     let own = representatives(context, &rule.subject(context));
     let peers: Vec<PodId> = (rule.peers().into_iter())
         .flat_map(|(peer, _)| representatives(context, &context.scope.chosen(peer)))

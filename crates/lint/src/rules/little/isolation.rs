@@ -12,7 +12,7 @@ use ringfence_model::{
     workload::{WorkloadId, WorkloadKind},
 };
 
-use crate::{allow::field, context::Context, exposure::exposed, finding::Findings, naming, rule::Severity};
+use crate::{allow::field, context::Context, finding::Findings, naming, rule::Severity};
 
 /// A namespace in one direction.
 #[derive(Debug, Default)]
@@ -89,9 +89,12 @@ pub(super) fn report(context: &Context<'_>, direction: Direction, findings: &mut
     // Namespaces without any policy, each with its workloads.
     let mut bare: Vec<(Text, Vec<WorkloadId>)> = Vec::new();
     // `sensitive-exposed` says more about these.
-    let exposed = exposed(context);
-    let told: Vec<WorkloadId> =
-        exposed.iter().filter(|one| one.rules.is_empty()).map(|one| one.sensitive.workload).collect();
+    let told: Vec<WorkloadId> = context
+        .exposed()
+        .iter()
+        .filter(|one| one.rules.is_empty())
+        .map(|one| one.sensitive.workload)
+        .collect();
     for (namespace, inward) in &ingress {
         let Some(outward) = egress.get(namespace) else { continue };
         let open_in =

@@ -5,7 +5,6 @@ use crate::{
     finding::Findings,
     naming,
     rule::{Example, Rule, Severity},
-    superfluous::superfluous,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -159,7 +158,7 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    for needless in superfluous(context).policies {
+    for needless in &context.superfluous().policies {
         let by: Vec<String> = needless.by.iter().map(|meta| format!("`{}`", meta.full_name())).collect();
         let verb = if by.len() == 1 { "does" } else { "do" };
         let message = format!(

@@ -4,7 +4,6 @@ use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
-    superfluous::superfluous,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -131,7 +130,7 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    for needless in superfluous(context).rules.iter().filter(|needless| needless.broad.is_none()) {
+    for needless in context.superfluous().rules.iter().filter(|needless| needless.broad.is_none()) {
         let name = needless.rule.meta.full_name();
         let others: Vec<_> = needless.by.iter().filter(|other| other.meta != needless.rule.meta).collect();
         let message = match others.first() {

@@ -11,7 +11,7 @@ use super::{
     missing::{Missing, port},
     passage::{Budget, Cut, blame, denied, listed, pods, workload_name, workloads},
     references::{Reference, Services, references},
-    sides::{OneSided, one_sided},
+    sides::OneSided,
     targets::at,
 };
 use crate::{
@@ -163,7 +163,6 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     let cluster = context.cluster;
     let services = Services::new(cluster);
     let budget = Budget::new();
-    let mut sides = None;
     for (id, workload) in (0..).map(WorkloadId).zip(&cluster.workloads) {
         let Some(pod) = workload.pods.first().and_then(|id| cluster.pod(*id)) else { continue };
         for reference in references(context, &services, pod) {
@@ -175,11 +174,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let Some(flow) = denied(context, &workload.pods, &targets.pods, targets.protocol) else {
                 continue;
             };
-            let sides: &Vec<OneSided> = sides.get_or_insert_with(|| {
-                let both = [Direction::Egress, Direction::Ingress];
-                both.into_iter().flat_map(|direction| one_sided(context, direction)).collect()
-            });
-            if !sides.iter().any(|side| explains(side, &flow)) {
+            let mut sides =
+                [Direction::Egress, Direction::Ingress].into_iter().flat_map(|way| context.one_sided(way));
+            if !sides.any(|side| explains(side, &flow)) {
                 report(context, id, &ends, &reference, flow, &budget, findings);
             }
         }

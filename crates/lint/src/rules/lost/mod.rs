@@ -19,7 +19,7 @@ mod passage;
 mod probes_blocked;
 mod references;
 mod resolving;
-mod sides;
+pub(crate) mod sides;
 mod statefulset_peers_cut;
 mod targets;
 mod webhook_unreachable;

@@ -2,7 +2,7 @@
 
 use ringfence_model::verdict::Direction;
 
-use super::{one_sided_report::report, passage::Budget, sides::one_sided};
+use super::{one_sided_report::report, passage::Budget};
 use crate::{
     context::Context,
     finding::Findings,
@@ -128,7 +128,7 @@ spec:
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let budget = Budget::new();
-    for found in one_sided(context, Direction::Egress) {
-        report(context, Direction::Egress, &found, &budget, findings);
+    for found in context.one_sided(Direction::Egress) {
+        report(context, Direction::Egress, found, &budget, findings);
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn pods(flow: &Flow) -> impl Iterator<Item = PodId> {
 
 /// How many findings of a rule are explained in full: with the places that decide, and the policy that is missing. Nobody reads
 /// more, and each costs as much as all that comes before it.
-const EXPLAINED: u32 = 64;
+const EXPLAINED: u32 = 20;
 
 /// Counts what is explained.
 pub(super) struct Budget(Cell<u32>);

@@ -29,24 +29,24 @@ const MOST_PAIRS: usize = 2048;
 const LOOKED_AT: usize = 4;
 
 /// Something that a rule allows and the other end denies.
-pub(super) struct OneSided {
+pub(crate) struct OneSided {
     /// The policy.
-    pub(super) policy: Arc<PolicyMeta>,
+    pub(crate) policy: Arc<PolicyMeta>,
     /// Where the peer, the value of its selector, or the port is written.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
     /// The port that does not pass, if other ports of the rule do.
-    pub(super) port: Option<PortMatch>,
+    pub(crate) port: Option<PortMatch>,
     /// Whether the peer names pods, or one of them declares a port that the rule names: a whole namespace or everybody was
     /// hardly meant as a whole.
-    pub(super) named: bool,
+    pub(crate) named: bool,
     /// The pods that the policy applies to.
-    pub(super) subjects: PodSet,
+    pub(crate) subjects: PodSet,
     /// The pods of the peer.
-    pub(super) others: PodSet,
+    pub(crate) others: PodSet,
     /// The ports of the rule.
-    pub(super) ports: Vec<PortMatch>,
+    pub(crate) ports: Vec<PortMatch>,
     /// A sample.
-    pub(super) flow: Flow,
+    pub(crate) flow: Flow,
 }
 
 /// A rule that allows, of any dialect.
@@ -67,7 +67,7 @@ struct Unit {
 }
 
 /// What one side allows and the other denies: `direction` is that of the rules.
-pub(super) fn one_sided(context: &Context<'_>, direction: Direction) -> Vec<OneSided> {
+pub(crate) fn one_sided(context: &Context<'_>, direction: Direction) -> Vec<OneSided> {
     let mut found = Vec::new();
     let mut each = |allow: Allow<'_>| judge(context, direction, &allow, &mut found);
     let cluster = context.cluster;

@@ -12,7 +12,6 @@ use ringfence_policy::compiled::PodSet;
 use super::{
     missing::{Missing, port},
     passage::{Budget, Cut, blame, denied, workload_name},
-    sides::{OneSided, one_sided},
 };
 use crate::{
     context::Context,
@@ -159,12 +158,10 @@ const PEERS: [&str; 20] = [
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let budget = Budget::new();
-    let sides: Vec<OneSided> = [Direction::Egress, Direction::Ingress]
-        .into_iter()
-        .flat_map(|direction| one_sided(context, direction))
-        .collect();
     let known = |pods: &[PodId]| {
-        sides.iter().any(|side| {
+        let mut sides =
+            [Direction::Egress, Direction::Ingress].into_iter().flat_map(|way| context.one_sided(way));
+        sides.any(|side| {
             let both = |set: &PodSet| pods.iter().any(|pod| set.contains(*pod));
             both(&side.subjects) && both(&side.others)
         })

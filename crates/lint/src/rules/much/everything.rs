@@ -88,5 +88,5 @@ fn is_open(context: &Context<'_>, pod: PodId, direction: Direction) -> bool {
     let all = Permit::all();
     let open = reach.external(cell, direction).into_iter().filter(|(_, permit)| *permit == all);
     let open = open.fold(ringfence_model::address::IpSet::empty(), |sum, (set, _)| sum.union(&set));
-    context.cluster.families().iter().all(|family| open.contains_set(&context.cluster.internet(*family)))
+    context.families().iter().all(|family| open.contains_set(context.internet(*family)))
 }

@@ -9,7 +9,6 @@ use crate::{
     finding::Findings,
     naming,
     rule::{Example, Rule, Severity},
-    superfluous::superfluous,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -152,9 +151,8 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    let found = superfluous(context).rules;
     let mut by_broad: BTreeMap<_, (Allow<'_>, Vec<Allow<'_>>)> = BTreeMap::new();
-    for needless in found {
+    for needless in &context.superfluous().rules {
         let Some(broad) = needless.broad else { continue };
         by_broad.entry(broad.origin).or_insert_with(|| (broad, Vec::new())).1.push(needless.rule);
     }

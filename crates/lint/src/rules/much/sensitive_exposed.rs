@@ -4,7 +4,7 @@ use ringfence_model::{cluster::Cluster, origin::Origin, port::Protocol};
 
 use crate::{
     context::Context,
-    exposure::{Exposed, exposed},
+    exposure::Exposed,
     finding::Findings,
     naming,
     rule::{Example, Rule, Severity},
@@ -104,16 +104,16 @@ spec:
 
 /// Where the rules are written that expose something sensitive: this rule reports them.
 pub(super) fn rules(context: &Context<'_>) -> Vec<Origin> {
-    exposed(context).into_iter().flat_map(|exposed| exposed.rules).collect()
+    context.exposed().iter().flat_map(|exposed| exposed.rules.iter().copied()).collect()
 }
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    for one in exposed(context) {
-        report(context.cluster, &one, findings);
+    for one in context.exposed() {
+        report(context.cluster, one, findings);
     }
 }
 
-fn report(cluster: &Cluster, exposed: &Exposed<'_>, findings: &mut Findings) {
+fn report(cluster: &Cluster, exposed: &Exposed, findings: &mut Findings) {
     let Exposed { sensitive, strangers, outside, rules } = exposed;
     let Some(workload) = cluster.workload(sensitive.workload) else { return };
     let name = naming::workload(workload);

@@ -138,7 +138,7 @@ pub(super) fn first<T>(
     lists: &[&[PortMatch]],
     mut holds: impl FnMut(&Flow) -> Option<T>,
 ) -> Option<(Flow, T)> {
-    let families = context.cluster.families();
+    let families = context.families();
     for subject in subjects {
         for other in others.iter().filter(|other| **other != Endpoint::Pod(*subject)) {
             let subject = Endpoint::Pod(*subject);
@@ -148,7 +148,7 @@ pub(super) fn first<T>(
             };
             let families = match other {
                 Endpoint::Address(address) => vec![Family::of(*address)],
-                Endpoint::Pod(_) | Endpoint::Name(_) => families.clone(),
+                Endpoint::Pod(_) | Endpoint::Name(_) => families.to_vec(),
             };
             for (protocol, port) in ports(context, lists, &to) {
                 for family in &families {
