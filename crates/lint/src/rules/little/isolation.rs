@@ -117,10 +117,11 @@ pub(super) fn report(context: &Context<'_>, direction: Direction, findings: &mut
             (Direction::Ingress, Some(open), _) => {
                 of_namespace(context, direction, namespace, &open, findings);
             }
-            (Direction::Egress, open_in, Some(open)) => {
-                if open.forgotten.is_some() || open_in.is_none_or(|open_in| open_in.forgotten.is_some()) {
-                    of_namespace(context, direction, namespace, &open, findings);
-                }
+            (Direction::Egress, open_in, Some(open))
+                if open.forgotten.is_some()
+                    || open_in.as_ref().is_none_or(|open_in| open_in.forgotten.is_some()) =>
+            {
+                of_namespace(context, direction, namespace, &open, findings);
             }
             _ => {}
         }

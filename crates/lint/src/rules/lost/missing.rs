@@ -237,10 +237,10 @@ impl Missing {
 
 /// The text that a policy belongs into: that of a policy which isolates the same pods, or of the last one of its namespace.
 fn home(cluster: &Cluster, policy: &NetworkPolicy) -> Option<SourceId> {
-    let others =
+    let mut others =
         cluster.network_policies.iter().filter(|other| other.meta.namespace == policy.meta.namespace);
     let same = others.clone().find(|other| other.subject == policy.subject);
-    same.or_else(|| others.last()).map(|other| other.meta.origin.source)
+    same.or_else(|| others.next_back()).map(|other| other.meta.origin.source)
 }
 
 fn meta(namespace: &Text, name: &str) -> Arc<PolicyMeta> {

@@ -1,17 +1,14 @@
 //! `ringfence check --fix` from the outside. In: files with faults, in every shape that files have. Out: what is left of them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
 };
 
-use support::{Run, ringfence_in};
 use tempfile::TempDir;
+
+use crate::support::{Run, ringfence_in};
 
 /// Its egress rules have no effect (RF503).
 const FAULTY: &str = "\

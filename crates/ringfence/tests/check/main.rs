@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fix;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{fs, path::Path};
