@@ -65,7 +65,7 @@ fn exit_codes_say_whether_something_fails() {
     let directory = repository(&[("a.yaml", &faulty("api"))]);
     let run = check(&directory, &[".", ONLY]);
     assert_eq!((run.code, run.err.as_str()), (1, ""));
-    assert_eq!(last_line(&run), "1 error in 1 policy, 1 object");
+    assert_eq!(last_line(&run), "1 error in 1 policy, 1 object; 1 can be fixed with --fix");
     assert_eq!(check(&directory, &[".", "--select=RF001"]).code, 0);
     write(&directory, "mild.toml", "select = [\"RF503\"]\n[severity]\nRF503 = \"warning\"\n");
     assert_eq!(check(&directory, &[".", "--config=mild.toml"]).code, 0);
@@ -158,7 +158,7 @@ fn paths_in_settings_are_relative_to_their_file() {
     ]);
     for (place, path) in [(".", "deploy"), ("deploy", "."), ("deploy/legacy", "..")] {
         let run = check_in(&directory.path().join(place), &[path]);
-        assert_eq!(last_line(&run), "1 error in 2 policies, 2 objects; 1 suppressed", "{place}: {}", run.out);
+        assert_eq!(last_line(&run), "1 error in 2 policies, 2 objects; 1 can be fixed with --fix; 1 suppressed", "{place}: {}", run.out);
         assert!(run.out.contains("shop/new"), "{place}: {}", run.out);
     }
 }
@@ -193,7 +193,7 @@ fn a_baseline_lets_old_findings_be() {
     write(&directory, "k8s/c.yaml", &faulty("new"));
     write(&directory, "k8s/a.yaml", "");
     let run = check(&directory, &["k8s", ONLY, "--baseline=ops/known.json"]);
-    let summary = "1 error in 2 policies, 2 objects; 1 in the baseline; 1 baseline entry is gone: rewrite it";
+    let summary = "1 error in 2 policies, 2 objects; 1 can be fixed with --fix; 1 in the baseline; 1 baseline entry is gone: rewrite it";
     assert_eq!((run.code, last_line(&run)), (1, summary));
     assert!(run.out.contains("shop/new") && !run.out.contains("shop/web"), "{}", run.out);
 
