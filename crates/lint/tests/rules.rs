@@ -64,3 +64,30 @@ fn every_rule_has_a_code_a_name_and_a_page() {
         }
     }
 }
+
+/// Messages, labels and titles are one line without a full stop, and quote the user's text once.
+#[test]
+fn texts_of_findings_are_in_the_house_style() {
+    let mut wrong = Vec::new();
+    for rule in rules::all() {
+        for example in [&rule.bad, &rule.good] {
+            let (_, checked) = run(rule, example);
+            for finding in &checked.findings {
+                let related = finding.related.iter().map(|related| related.message.as_str());
+                let title = finding.fix.as_ref().map(|fix| fix.title.as_str());
+                let lines = [Some(finding.message.as_str()), finding.label.as_deref(), title];
+                for line in lines.into_iter().flatten().chain(related) {
+                    if line.ends_with('.') || line.contains('\n') {
+                        wrong.push(format!("{}: {line}", finding.rule.code));
+                    }
+                }
+                for text in lines.into_iter().flatten().chain(finding.help.as_deref()) {
+                    if text.contains("``") || text.matches('`').count() % 2 == 1 {
+                        wrong.push(format!("{}: backticks: {text}", finding.rule.code));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
