@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use ringfence_lint::{Checked, Input, Rule, Settings, check, rule::Example, rules};
+use ringfence_lint::{Checked, Input, Rule, Settings, Severity, check, rule::Example, rules};
 
 /// What all rules find in an example, the one under test among them even if it is opt-in.
 fn run(rule: &Rule, example: &Example) -> (Input, Checked) {
@@ -42,6 +42,20 @@ fn every_rule_fires_on_its_example_and_is_silent_on_the_corrected_one() {
         let (input, checked) = run(rule, &rule.good);
         if checked.findings.iter().any(|finding| finding.rule.code == rule.code) {
             wrong.push(format!("{} fires on its corrected example:\n{}", rule.code, shown(&input, &checked)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is shown as right is right in every respect: whoever copies it gets no other error or warning.
+#[test]
+fn corrected_examples_have_no_fault_at_all() {
+    let mut wrong = Vec::new();
+    for rule in rules::all() {
+        let (input, mut checked) = run(rule, &rule.good);
+        checked.findings.retain(|finding| finding.severity > Severity::Info);
+        if !checked.findings.is_empty() {
+            wrong.push(format!("{}:\n{}", rule.code, shown(&input, &checked)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
