@@ -171,7 +171,7 @@ fn attempt(
 }
 
 /// The texts with the edits of a repair.
-fn edited(texts: &[manifest::Input], fix: &Fix) -> Result<Vec<manifest::Input>, String> {
+pub(crate) fn edited(texts: &[manifest::Input], fix: &Fix) -> Result<Vec<manifest::Input>, String> {
     let mut texts = texts.to_vec();
     let sources: BTreeSet<SourceId> = fix.edits.iter().map(|edit| edit.origin.source).collect();
     for source in sources {

@@ -48,7 +48,7 @@ fn cut_off(
         return none_gets_in(context, &known, targets).map(|cut| (cut, None));
     }
     let outside = |opening: &Opening<'_>| match opening.who {
-        Who::Everyone | Who::Addresses | Who::Name | Who::Other => true,
+        Who::Everyone | Who::Addresses | Who::Address | Who::Name | Who::Other => true,
         Who::Entity(entity) => !matches!(
             entity,
             Entity::None | Entity::Ingress | Entity::Init | Entity::Health | Entity::Unmanaged

@@ -209,7 +209,7 @@ fn outsiders_cut(
         return None;
     }
     let elsewhere = |opening: &Opening<'_>| match opening.who {
-        Who::Everyone | Who::Addresses | Who::Name | Who::Other => true,
+        Who::Everyone | Who::Addresses | Who::Address | Who::Name | Who::Other => true,
         Who::Entity(entity) => entity != Entity::None,
         Who::Pods { own, .. } => own.is_none_or(|own| *own != service.namespace),
     };

@@ -119,7 +119,7 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let policies = Policies::new(context);
     let outside = |opening: &Opening<'_>| match opening.who {
-        Who::Everyone | Who::Addresses | Who::Name | Who::Other => true,
+        Who::Everyone | Who::Addresses | Who::Address | Who::Name | Who::Other => true,
         Who::Entity(entity) => !matches!(
             entity,
             Entity::None | Entity::Init | Entity::Health | Entity::Unmanaged | Entity::KubeApiserver

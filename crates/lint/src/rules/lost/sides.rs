@@ -105,7 +105,11 @@ pub(crate) fn one_sided(context: &Context<'_>, direction: Direction) -> Vec<OneS
 fn network<'c>(context: &Context<'_>, policy: &'c NetworkPolicy, rule: &NetworkRule) -> Allow<'c> {
     let mut units = Vec::new();
     for peer in &rule.peers {
-        let NetworkPeer::Pods { pod, origin, .. } = peer else { continue };
+        let NetworkPeer::Pods { namespace, pod, origin } = peer else { continue };
+        // Every pod of the cluster: nobody in particular is meant.
+        if namespace.as_ref().is_some_and(Selector::is_empty) && pod.as_ref().is_none_or(Selector::is_empty) {
+            continue;
+        }
         let pods = context.scope.network_peer(policy, peer);
         match pod.as_ref().and_then(values) {
             Some((key, values, list)) => units.extend(values.iter().enumerate().map(|(at, value)| {
@@ -142,7 +146,7 @@ fn values(selector: &Selector) -> Option<(&str, &[ringfence_model::Text], Origin
 
 fn tier<'c>(context: &Context<'_>, policy: &'c Arc<PolicyMeta>, rule: &TierRule) -> Allow<'c> {
     let unit = |peer: &TierPeer| match peer {
-        TierPeer::Namespaces(_, origin) => Some((*origin, false)),
+        TierPeer::Namespaces(selector, origin) => (!selector.is_empty()).then_some((*origin, false)),
         TierPeer::Pods { pod, origin, .. } => Some((*origin, !pod.is_empty())),
         _ => None,
     };
