@@ -32,7 +32,8 @@ const TOLD: usize = 3;
 const CAUSES: [&str; 3] = ["RF201", "RF503", "RF505"];
 
 /// Rules about what comes of it, beside those of RF3xx.
-const CONSEQUENCES: [&str; 7] = ["RF405", "RF407", "RF410", "RF501", "RF502", "RF504", "RF510"];
+const CONSEQUENCES: [&str; 9] =
+    ["RF405", "RF407", "RF410", "RF501", "RF502", "RF504", "RF507", "RF509", "RF510"];
 
 fn is_cause(rule: &Rule) -> bool {
     rule.code.starts_with("RF1") || CAUSES.contains(&rule.code)

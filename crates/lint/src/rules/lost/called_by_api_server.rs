@@ -95,7 +95,7 @@ fn unreachable(
             "this lets pods in, and the API server is none, unless it calls through a tunnel that runs as pods",
         );
     }
-    blame(finding, cut, Direction::Ingress, &name);
+    blame(context, finding, cut, Direction::Ingress, &name);
     for caller in more.iter().take(3) {
         finding.related(caller.origin, format!("{} `{}` needs it too", caller.kind.as_str(), caller.name));
     }

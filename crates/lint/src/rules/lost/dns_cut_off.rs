@@ -171,7 +171,7 @@ fn report(
     }
     let cut = sample.map(|flow| Cut::of(context.compiled, flow));
     if let Some(cut) = &cut {
-        blame(finding, cut, culprit.direction, names.first().map_or("", String::as_str));
+        blame(context, finding, cut, culprit.direction, names.first().map_or("", String::as_str));
         finding.related.retain(|related| related.origin != culprit.origin);
     }
     for opening in questions.for_dns(first) {

@@ -73,7 +73,7 @@ pub(super) fn report(
     }
     let sample = Cut::of(context.compiled, found.flow.clone());
     let subject = if far == Direction::Egress { &source } else { &target };
-    blame(finding, &sample, far, subject);
+    blame(context, finding, &sample, far, subject);
     let ports: Vec<PortMatch> = found.port.clone().map_or_else(|| found.ports.clone(), |port| vec![port]);
     let (from, to) = match direction {
         Direction::Egress => (&subjects, &others),

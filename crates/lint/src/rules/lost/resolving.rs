@@ -21,7 +21,7 @@ use ringfence_model::{
 use super::{
     openings::{Opening, Policies, Who},
     passage::{Cut, denied, flow},
-    references::{Services, references},
+    references::{Services, outside, references},
 };
 use crate::{
     context::Context,
@@ -192,10 +192,12 @@ impl<'c, 'a> Questions<'c, 'a> {
         openings.iter().any(|opening| matches!(opening.who, Who::Pods { .. } | Who::Name))
     }
 
-    /// Whether a pod's environment or arguments name Services.
+    /// Whether a pod's environment or arguments name Services, or hosts outside to which rules may let it out.
     pub(super) fn is_told_names(&self, id: PodId) -> bool {
-        let pod = self.context.cluster.pod(id);
-        pod.is_some_and(|pod| !references(self.context, &self.services, pod).is_empty())
+        self.context.cluster.pod(id).is_some_and(|pod| {
+            !references(self.context, &self.services, pod).is_empty()
+                || (self.is_let_out(id) && !outside(&self.services, pod).is_empty())
+        })
     }
 
     /// Whether rules let a pod out to anything that may have a name: one address is more likely to be known itself.

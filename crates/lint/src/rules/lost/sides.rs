@@ -19,7 +19,7 @@ use ringfence_policy::{
     permit::Permit,
 };
 
-use super::passage::{Cut, flow};
+use super::passage::{Cut, flow, pods};
 use crate::context::Context;
 
 /// Of more pairs nothing is said.
@@ -47,6 +47,19 @@ pub(crate) struct OneSided {
     pub(crate) ports: Vec<PortMatch>,
     /// A sample.
     pub(crate) flow: Flow,
+}
+
+/// The rule of one side, if one is about the same gap: what is reported of it says the rest too.
+pub(super) fn told_by_a_side<'c>(context: &'c Context<'_>, flow: &Flow) -> Option<&'c OneSided> {
+    let has = |set: &PodSet, pod: Option<PodId>| pod.is_some_and(|pod| set.contains(pod));
+    let mut ends = pods(flow);
+    let (from, to) = (ends.next(), ends.next());
+    let mut sides =
+        [Direction::Egress, Direction::Ingress].into_iter().flat_map(|way| context.one_sided(way));
+    sides.find(|side| {
+        (has(&side.subjects, from) && has(&side.others, to))
+            || (has(&side.others, from) && has(&side.subjects, to))
+    })
 }
 
 /// A rule that allows, of any dialect.

@@ -143,12 +143,12 @@ fn said(
     let every = format!("this by itself {which} every pod {}{of_spaces}", words::namespaces(spaces));
     let alone = if pair.alone_empty {
         format!("by itself this means pods in `{home}`, and none there has {asked}")
+    } else if !of_pods.is_empty() {
+        format!("this by itself {which} the pods in `{home}` with {asked}{of_pods}")
     } else if pair.contained {
-        format!(
-            "by itself this means the pods in `{home}` with {asked}, whom the other one means anyway{of_pods}"
-        )
+        format!("by itself this means the pods in `{home}` with {asked}, whom the other one means anyway")
     } else {
-        format!("by itself this means the pods in `{home}` with {asked}, too{of_pods}")
+        format!("by itself this means the pods in `{home}` with {asked}, too")
     };
     Some(if pair.namespaces_first { [every, alone] } else { [alone, every] })
 }
