@@ -43,6 +43,11 @@ fn is_consequence(rule: &Rule) -> bool {
     rule.code.starts_with("RF3") || CONSEQUENCES.contains(&rule.code)
 }
 
+/// Whether it may be the cause: who isolates less does not make others less forgotten.
+fn may_explain(cause: &Rule, consequence: &Rule) -> bool {
+    !CAUSES.contains(&cause.code) || !matches!(consequence.code, "RF501" | "RF502" | "RF504")
+}
+
 /// What becomes of a finding when another one is repaired.
 enum Becomes {
     /// It is gone.
@@ -70,7 +75,15 @@ pub(crate) fn fold(input: &Input, settings: &Settings, mut findings: Vec<Finding
     let mut becomes: BTreeMap<usize, Vec<(usize, Becomes)>> = BTreeMap::new();
     for cause in causes {
         let Some(fix) = findings.get(cause).and_then(repair) else { continue };
-        for (at, what) in without(input, settings, &texts, &fix, &findings, &consequences) {
+        let of_it: Vec<usize> = consequences
+            .iter()
+            .copied()
+            .filter(|at| {
+                let rule = findings.get(cause).map(|finding| finding.rule);
+                rule.zip(findings.get(*at)).is_some_and(|(rule, finding)| may_explain(rule, finding.rule))
+            })
+            .collect();
+        for (at, what) in without(input, settings, &texts, &fix, &findings, &of_it) {
             becomes.entry(at).or_default().push((cause, what));
         }
     }
