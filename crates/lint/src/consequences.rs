@@ -23,7 +23,7 @@ use crate::{
 const MOST_CAUSES: usize = 16;
 
 /// Of larger inputs nothing is looked into: each cause takes as long as reading the whole input.
-const MOST_OBJECTS: usize = 20_000;
+const MOST_OBJECTS: usize = 10_000;
 
 /// So many consequences are told with a cause.
 const TOLD: usize = 3;

@@ -87,6 +87,12 @@ pub(super) fn report(
         Direction::Egress => format!("{} out to {}", names(&from), names(&to)),
     };
     missing.advise(context, &what, &otherwise, finding);
+    if found.listed {
+        // Which of the two is right is not for a tool to say.
+        finding.fix = None;
+        let help = finding.help.take().unwrap_or(otherwise);
+        finding.help(format!("take it off this list if it has no business there; else {help}"));
+    }
 }
 
 fn sample_names(context: &Context<'_>, flow: &Flow) -> [String; 2] {

@@ -39,6 +39,8 @@ pub(crate) struct OneSided {
     /// Whether the peer names pods, or one of them declares a port that the rule names: a whole namespace or everybody was
     /// hardly meant as a whole.
     pub(crate) named: bool,
+    /// Whether the peer is one of several values of a selector: somebody who may be on the list by mistake.
+    pub(crate) listed: bool,
     /// The pods that the policy applies to.
     pub(crate) subjects: PodSet,
     /// The pods of the peer.
@@ -77,6 +79,7 @@ struct Unit {
     pods: PodSet,
     origin: Origin,
     named: bool,
+    listed: bool,
 }
 
 /// What one side allows and the other denies: `direction` is that of the rules.
@@ -130,11 +133,11 @@ fn network<'c>(context: &Context<'_>, policy: &'c NetworkPolicy, rule: &NetworkR
                     context.cluster.pod(*id).is_some_and(|pod| pod.labels.get(key) == Some(value))
                 };
                 let origin = context.places.value(list, &["values".into(), at.into()]).unwrap_or(*origin);
-                Unit { pods: pods.iter().filter(has).collect(), origin, named: true }
+                Unit { pods: pods.iter().filter(has).collect(), origin, named: true, listed: true }
             })),
             None => {
                 let named = pod.as_ref().is_some_and(|selector| !selector.is_empty());
-                units.push(Unit { pods, origin: *origin, named });
+                units.push(Unit { pods, origin: *origin, named, listed: false });
             }
         }
     }
@@ -165,7 +168,12 @@ fn tier<'c>(context: &Context<'_>, policy: &'c Arc<PolicyMeta>, rule: &TierRule)
     };
     let units: Vec<Unit> = (rule.peers.iter())
         .filter_map(|peer| {
-            unit(peer).map(|(origin, named)| Unit { pods: context.scope.tier_peer(peer), origin, named })
+            unit(peer).map(|(origin, named)| Unit {
+                pods: context.scope.tier_peer(peer),
+                origin,
+                named,
+                listed: false,
+            })
         })
         .collect();
     Allow {
@@ -186,9 +194,11 @@ fn cilium<'c>(
     let units: Vec<Unit> = (peers.iter())
         .filter_map(|peer| match peer {
             CiliumPeer::Endpoints(selector, origin) => {
-                Some(Unit { pods: pods(peer), origin: *origin, named: !selector.is_empty() })
+                Some(Unit { pods: pods(peer), origin: *origin, named: !selector.is_empty(), listed: false })
             }
-            CiliumPeer::Service(_, origin) => Some(Unit { pods: pods(peer), origin: *origin, named: true }),
+            CiliumPeer::Service(_, origin) => {
+                Some(Unit { pods: pods(peer), origin: *origin, named: true, listed: false })
+            }
             _ => None,
         })
         .collect();
@@ -232,6 +242,7 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
         origin,
         port,
         named: unit.named || declares(unit),
+        listed: unit.listed,
         subjects: allow.subjects.clone(),
         others: unit.pods.clone(),
         ports: allow.ports.clone(),
