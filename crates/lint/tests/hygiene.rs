@@ -130,21 +130,3 @@ fn gone_versions_are_errors_and_a_policy_is_repaired() {
         "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: a, namespace: shop}\nspec: {}\n";
     assert_eq!(found(ingress, ""), ["1 RF807 error"]);
 }
-
-#[test]
-fn a_namespace_is_missed_only_where_it_is_known() {
-    let pod = |namespace: &str| {
-        let namespace =
-            if namespace.is_empty() { String::new() } else { format!(", namespace: {namespace}") };
-        format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{name: api{namespace}, labels: {{app: api}}}}\n")
-    };
-    let policy = policy("name: a", "podSelector: {matchLabels: {app: api}}");
-    assert!(found(&policy, "").is_empty());
-    assert_eq!(found(&format!("{policy}{}", pod("shop")), ""), ["3 RF809 warning"]);
-    assert!(found(&format!("{policy}{}", pod("")), "").is_empty(), "neither has one");
-    assert!(found(&format!("{policy}{}{}", pod("shop"), pod("front")), "").is_empty(), "either may be meant");
-    let stated = "[cluster]\nnamespace = \"shop\"\n";
-    assert!(found(&format!("{policy}{}", pod("shop")), stated).is_empty());
-    let labels = policy.replace("app: api", "app: web");
-    assert!(found(&format!("{labels}{}", pod("shop")), "").is_empty());
-}

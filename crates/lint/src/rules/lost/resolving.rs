@@ -21,6 +21,7 @@ use ringfence_model::{
 use super::{
     openings::{Opening, Policies, Who},
     passage::{Cut, denied, flow},
+    references::{Services, outside, references},
 };
 use crate::{
     context::Context,
@@ -63,6 +64,7 @@ pub(super) enum Asking {
 pub(super) struct Questions<'c, 'a> {
     context: &'c Context<'a>,
     pub(super) policies: Policies<'c>,
+    services: Services<'c>,
     /// Whether the pods of a namespace show that they could answer questions.
     answering: BTreeMap<&'c str, bool>,
 }
@@ -74,7 +76,12 @@ impl<'c, 'a> Questions<'c, 'a> {
             let answers = pod.ports.iter().any(|port| POD_PORTS.contains(&port.port));
             *answering.entry(&pod.namespace).or_default() |= answers;
         }
-        Self { context, policies: Policies::new(context), answering }
+        Self {
+            context,
+            policies: Policies::new(context),
+            services: Services::new(context.cluster),
+            answering,
+        }
     }
 
     /// The pods that ask the cluster's resolver.
@@ -164,7 +171,7 @@ impl<'c, 'a> Questions<'c, 'a> {
             NAMESPACES.contains(&namespace) || self.answering.get(namespace).copied().unwrap_or(true)
         };
         match opening.who {
-            Who::Everyone | Who::Addresses | Who::Other => true,
+            Who::Everyone | Who::Addresses | Who::Address | Who::Other => true,
             Who::Name => false,
             Who::Entity(entity) => entity != Entity::None,
             Who::Pods { own: Some(own), .. } => answers(own),
@@ -185,10 +192,18 @@ impl<'c, 'a> Questions<'c, 'a> {
         openings.iter().any(|opening| matches!(opening.who, Who::Pods { .. } | Who::Name))
     }
 
-    /// Whether rules let a pod out to anything.
+    /// Whether a pod's environment or arguments name Services, or hosts outside to which rules may let it out.
+    pub(super) fn is_told_names(&self, id: PodId) -> bool {
+        self.context.cluster.pod(id).is_some_and(|pod| {
+            !references(self.context, &self.services, pod).is_empty()
+                || (self.is_let_out(id) && !outside(&self.services, pod).is_empty())
+        })
+    }
+
+    /// Whether rules let a pod out to anything that may have a name: one address is more likely to be known itself.
     pub(super) fn is_let_out(&self, id: PodId) -> bool {
         let openings = self.policies.openings(id, Direction::Egress, None);
-        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None)))
+        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None) | Who::Address))
     }
 
     /// Whether a namespace shows a pod that runs.
