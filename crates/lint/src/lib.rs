@@ -7,6 +7,7 @@
 mod allow;
 pub mod baseline;
 mod context;
+mod copies;
 mod default_deny;
 mod exposure;
 pub mod facts;
