@@ -49,6 +49,8 @@ spec:
   podSelector: {matchLabels: {tier: frontend}}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - namespaceSelector: {}
           podSelector: {}
@@ -70,6 +72,8 @@ spec:
   podSelector: {matchLabels: {tier: frontend}}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - ipBlock:
             cidr: 0.0.0.0/0

@@ -54,7 +54,8 @@ spec:
   podSelector:
     matchLabels: {app: db}
   ingress:
-    - ports:
+    - from: [{podSelector: {}}]
+      ports:
         - port: 3306
 ",
     ),
@@ -78,7 +79,8 @@ spec:
   podSelector:
     matchLabels: {app: db}
   ingress:
-    - ports:
+    - from: [{podSelector: {}}]
+      ports:
         - port: 5432
 ",
     ),
