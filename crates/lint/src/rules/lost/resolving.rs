@@ -115,7 +115,10 @@ impl<'c, 'a> Questions<'c, 'a> {
             sample.get_or_insert(flow);
         }
         let local = self.context.facts().node_local_dns.iter().map(|local| local.address);
-        if local.chain(LOCAL.map(IpAddr::V4)).any(|address| self.passes_to(id, address, protocol)) {
+        // Where nothing isolates the pod, every address is open to it: that does not show that a resolver answers there.
+        let isolated = !self.policies.isolating(id, Direction::Egress).is_empty();
+        let usual = LOCAL.map(IpAddr::V4).into_iter().filter(|_| isolated);
+        if local.chain(usual).any(|address| self.passes_to(id, address, protocol)) {
             return Asking::Passes;
         }
         culprits.sort();
