@@ -158,7 +158,12 @@ fn paths_in_settings_are_relative_to_their_file() {
     ]);
     for (place, path) in [(".", "deploy"), ("deploy", "."), ("deploy/legacy", "..")] {
         let run = check_in(&directory.path().join(place), &[path]);
-        assert_eq!(last_line(&run), "1 error in 2 policies, 2 objects; 1 can be fixed with --fix; 1 suppressed", "{place}: {}", run.out);
+        assert_eq!(
+            last_line(&run),
+            "1 error in 2 policies, 2 objects; 1 can be fixed with --fix; 1 suppressed",
+            "{place}: {}",
+            run.out
+        );
         assert!(run.out.contains("shop/new"), "{place}: {}", run.out);
     }
 }
