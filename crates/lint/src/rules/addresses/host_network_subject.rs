@@ -38,6 +38,11 @@ spec:
       hostNetwork: true
       containers: [{name: exporter, image: exporter}]
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
+spec: {containers: [{name: prometheus, image: prometheus}]}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: exporter, namespace: monitoring}
@@ -59,6 +64,11 @@ spec:
     metadata: {labels: {app: exporter}}
     spec:
       containers: [{name: exporter, image: exporter}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
+spec: {containers: [{name: prometheus, image: prometheus}]}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

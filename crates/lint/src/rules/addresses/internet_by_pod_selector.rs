@@ -48,6 +48,8 @@ spec:
   podSelector: {matchLabels: {tier: frontend}}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - namespaceSelector: {}
           podSelector: {}
@@ -69,6 +71,8 @@ spec:
   podSelector: {matchLabels: {tier: frontend}}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - ipBlock:
             cidr: 0.0.0.0/0

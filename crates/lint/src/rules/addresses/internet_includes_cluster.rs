@@ -35,8 +35,8 @@ spec: {containers: [{name: worker, image: worker}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: vault, namespace: secrets}
-spec: {containers: [{name: vault, image: vault}]}
+metadata: {name: reports, namespace: finance}
+spec: {containers: [{name: reports, image: reports}]}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -45,6 +45,8 @@ spec:
   podSelector: {}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - ipBlock:
             cidr: 0.0.0.0/0
@@ -60,8 +62,8 @@ spec: {containers: [{name: worker, image: worker}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: vault, namespace: secrets}
-spec: {containers: [{name: vault, image: vault}]}
+metadata: {name: reports, namespace: finance}
+spec: {containers: [{name: reports, image: reports}]}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -70,6 +72,8 @@ spec:
   podSelector: {}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - ipBlock:
             cidr: 0.0.0.0/0

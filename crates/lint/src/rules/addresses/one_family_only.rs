@@ -43,6 +43,8 @@ spec:
   podSelector: {}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - ipBlock:
             cidr: 0.0.0.0/0
@@ -66,6 +68,8 @@ spec:
   podSelector: {}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - ipBlock:
             cidr: 0.0.0.0/0

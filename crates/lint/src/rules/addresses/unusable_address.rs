@@ -42,7 +42,7 @@ spec:
   ingress:
     - from:
         - ipBlock:
-            cidr: 0.0.0.0/0
+            cidr: 198.51.100.0/24
 ",
     ),
     check,

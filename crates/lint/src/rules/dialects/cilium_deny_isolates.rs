@@ -33,6 +33,11 @@ kind: Pod
 metadata: {name: api, namespace: shop, labels: {app: api}}
 spec: {containers: [{name: api, image: api}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: tests, namespace: shop, labels: {app: tests}}
+spec: {containers: [{name: tests, image: tests}]}
+---
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
 metadata: {name: no-tests, namespace: shop}
@@ -48,6 +53,11 @@ apiVersion: v1
 kind: Pod
 metadata: {name: api, namespace: shop, labels: {app: api}}
 spec: {containers: [{name: api, image: api}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: tests, namespace: shop, labels: {app: tests}}
+spec: {containers: [{name: tests, image: tests}]}
 ---
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy

@@ -28,6 +28,11 @@ kind: Pod
 metadata: {name: api, namespace: shop, labels: {app: api}}
 spec: {containers: [{name: api, image: api}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web, image: web}]}
+---
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
 metadata: {name: api, namespace: shop}
@@ -44,6 +49,11 @@ apiVersion: v1
 kind: Pod
 metadata: {name: api, namespace: shop, labels: {app: api}}
 spec: {containers: [{name: api, image: api}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: web, image: web}]}
 ---
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy

@@ -47,7 +47,7 @@ spec:
   podSelector: {matchLabels: {app: db}}
   ingress:
     - from:
-        - namespaceSelector: {}
+        - podSelector: {}
 ",
     },
     check,

@@ -39,6 +39,15 @@ kind: Service
 metadata: {name: api, namespace: shop}
 spec: {selector: {app: api}, ports: [{port: 80, targetPort: 8080}]}
 ---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web}]}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: web, namespace: shop}
@@ -46,6 +55,8 @@ spec:
   podSelector: {matchLabels: {app: web}}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to: [{podSelector: {matchLabels: {app: api}}}]
       ports: [{port: 8080}]
 ",
@@ -63,6 +74,15 @@ kind: Service
 metadata: {name: api, namespace: shop}
 spec: {selector: {app: api}, ports: [{port: 80, targetPort: 8080}]}
 ---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web}]}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: web, namespace: shop}
@@ -70,6 +90,8 @@ spec:
   podSelector: {matchLabels: {app: web}}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to: [{podSelector: {matchLabels: {app: api}}}]
       ports: [{port: 8080}, {port: 80}]
 ",

@@ -39,6 +39,10 @@ kind: Service
 metadata: {name: worker, namespace: shop}
 spec: {selector: {app: worker}, ports: [{port: 8080}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: postgres, namespace: shop, labels: {app: postgres}}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -48,6 +52,8 @@ spec:
   podSelector:
     matchLabels: {app: worker}
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: postgres}
@@ -69,6 +75,10 @@ kind: Service
 metadata: {name: worker, namespace: shop}
 spec: {selector: {app: worker}, ports: [{port: 8080}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: postgres, namespace: shop, labels: {app: postgres}}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -80,6 +90,8 @@ spec:
   policyTypes:
     - Egress
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: postgres}

@@ -41,6 +41,10 @@ kind: Service
 metadata: {name: worker, namespace: shop}
 spec: {selector: {app: worker}, ports: [{port: 8080}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: postgres, namespace: shop, labels: {app: postgres}}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -53,6 +57,8 @@ spec:
     - Ingress
     - Egress
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: postgres}
@@ -74,6 +80,10 @@ kind: Service
 metadata: {name: worker, namespace: shop}
 spec: {selector: {app: worker}, ports: [{port: 8080}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: postgres, namespace: shop, labels: {app: postgres}}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -85,6 +95,8 @@ spec:
   policyTypes:
     - Egress
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: postgres}

@@ -54,8 +54,7 @@ spec:
     - Ingress
   ingress:
     - from:
-        - podSelector:
-            matchLabels: {app: api}
+        - podSelector: {}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -91,8 +90,7 @@ spec:
     - Ingress
   ingress:
     - from:
-        - podSelector:
-            matchLabels: {app: api}
+        - podSelector: {}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

@@ -208,8 +208,7 @@ impl Missing {
         {
             return;
         }
-        let names: Vec<String> =
-            self.policies.iter().map(|policy| format!("`{}`", policy.meta.full_name())).collect();
+        let names: Vec<String> = self.policies.iter().map(|policy| policy.meta.full_name()).collect();
         let what = if names.len() == 1 { "policy" } else { "policies" };
         let documents = self.policies.iter().map(|policy| {
             let home = home(cluster, policy).unwrap_or(finding.origin.source);

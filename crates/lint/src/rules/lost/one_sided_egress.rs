@@ -56,6 +56,8 @@ spec:
     matchLabels: {app: web}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: api}
@@ -102,6 +104,8 @@ spec:
     matchLabels: {app: web}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: api}

@@ -69,6 +69,9 @@ spec:
   podSelector:
     matchLabels: {app: web}
   policyTypes: [Egress]
+  egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 ",
     ),
     good: Example::new(
@@ -116,6 +119,8 @@ spec:
     matchLabels: {app: web}
   policyTypes: [Egress]
   egress:
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     - to:
         - podSelector:
             matchLabels: {app: api}

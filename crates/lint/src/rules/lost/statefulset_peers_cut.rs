@@ -74,7 +74,8 @@ spec:
   policyTypes: [Ingress]
   ingress:
     - from:
-        - namespaceSelector: {}
+        - podSelector: {}
+          namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
       ports:
         - port: 4222
 ",
@@ -119,7 +120,8 @@ spec:
   policyTypes: [Ingress]
   ingress:
     - from:
-        - namespaceSelector: {}
+        - podSelector: {}
+          namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
       ports:
         - port: 4222
     - from:

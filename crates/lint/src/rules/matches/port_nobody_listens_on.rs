@@ -50,7 +50,8 @@ spec:
   podSelector:
     matchLabels: {app: db}
   ingress:
-    - ports:
+    - from: [{podSelector: {}}]
+      ports:
         - port: 3306
 ",
     ),
@@ -74,7 +75,8 @@ spec:
   podSelector:
     matchLabels: {app: db}
   ingress:
-    - ports:
+    - from: [{podSelector: {}}]
+      ports:
         - port: 5432
 ",
     ),

@@ -52,6 +52,10 @@ spec:
     metadata: {labels: {app: worker}}
     spec: {containers: [{name: main, image: registry.example.com/worker:1}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -113,6 +117,10 @@ spec:
     metadata: {labels: {app: worker}}
     spec: {containers: [{name: main, image: registry.example.com/worker:1}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -142,7 +150,8 @@ spec:
     - Ingress
   ingress:
     - from:
-        - namespaceSelector: {}
+        - namespaceSelector:
+            matchLabels: {kubernetes.io/metadata.name: monitoring}
       ports:
         - port: 9090
 ",

@@ -94,7 +94,7 @@ spec:
         - namespaceSelector:
             matchLabels: {kubernetes.io/metadata.name: shop}
           podSelector:
-            matchLabels: {app: api}
+            matchLabels: {app: web}
       ports:
         - port: 5432
 ",

@@ -65,6 +65,9 @@ spec:
   egress:
     - to:
         - ipBlock: {cidr: 0.0.0.0/0}
+      ports: [{port: 80}, {port: 443}]
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 ";
 
 const EXAMPLE_ADMIN: &str = "
@@ -94,6 +97,9 @@ spec:
   egress:
     - to:
         - ipBlock: {cidr: 0.0.0.0/0}
+      ports: [{port: 80}, {port: 443}]
+    - to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}}]
+      ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 ";
 
 /// Groups of subjects that are asked about.

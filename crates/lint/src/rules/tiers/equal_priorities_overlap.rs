@@ -44,6 +44,10 @@ apiVersion: v1
 kind: Pod
 metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: blog, namespace: blog, labels: {app: blog}}
+---
 apiVersion: policy.networking.k8s.io/v1alpha2
 kind: ClusterNetworkPolicy
 metadata: {name: scrape}
@@ -83,6 +87,10 @@ metadata: {name: api, namespace: shop, labels: {app: api}}
 apiVersion: v1
 kind: Pod
 metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: blog, namespace: blog, labels: {app: blog}}
 ---
 apiVersion: policy.networking.k8s.io/v1alpha2
 kind: ClusterNetworkPolicy

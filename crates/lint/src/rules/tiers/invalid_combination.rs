@@ -29,7 +29,9 @@ kind: BaselineAdminNetworkPolicy
 metadata: {name: default}
 spec:
   subject:
-    namespaces: {}
+    namespaces:
+      matchExpressions:
+        - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}
   ingress:
     - action: Deny
       from:
@@ -42,7 +44,9 @@ spec:
   tier: Baseline
   priority: 0
   subject:
-    namespaces: {}
+    namespaces:
+      matchExpressions:
+        - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}
   egress:
     - action: Deny
       to:
@@ -58,7 +62,9 @@ spec:
   tier: Baseline
   priority: 0
   subject:
-    namespaces: {}
+    namespaces:
+      matchExpressions:
+        - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}
   ingress:
     - action: Deny
       from:

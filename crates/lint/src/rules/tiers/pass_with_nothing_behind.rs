@@ -48,7 +48,9 @@ spec:
   tier: Admin
   priority: 10
   subject:
-    namespaces: {}
+    namespaces:
+      matchExpressions:
+        - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}
   ingress:
     - name: front-by-the-owner
       action: Pass
@@ -83,7 +85,9 @@ spec:
   tier: Admin
   priority: 10
   subject:
-    namespaces: {}
+    namespaces:
+      matchExpressions:
+        - {key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}
   ingress:
     - name: front-by-the-owner
       action: Pass
