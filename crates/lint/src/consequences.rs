@@ -4,10 +4,7 @@
 //! A selector that is mistyped cuts off, opens or isolates something, and other rules see that too. Whether it is the cause is
 //! not guessed: its repair is made in a copy of the texts, and the rules about consequences are run again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    iter,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_manifest::{self as manifest, edit::Edit};
 use ringfence_model::{diagnostic::Severity as Level, origin::Origin};
@@ -129,7 +126,7 @@ fn without(
     findings: &[Finding],
     consequences: &[usize],
 ) -> Vec<(usize, Becomes)> {
-    let Ok(texts) = edited(texts, iter::once(fix)) else { return Vec::new() };
+    let Ok(texts) = edited(texts, &[fix]) else { return Vec::new() };
     let after = Input::read(texts, settings);
     let unreadable =
         |input: &Input| input.diagnostics.iter().filter(|found| found.severity == Level::Error).count();
