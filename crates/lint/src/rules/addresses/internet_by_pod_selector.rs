@@ -142,11 +142,10 @@ fn is_every_pod(peer: &Choice<'_>) -> bool {
 /// The ports of a rule, if they are of the web alone.
 fn web(rule: &AnyRule<'_>) -> Option<Vec<(Protocol, u16)>> {
     let of_web = |entry: &&PortMatch| match (entry.protocol, &entry.ports) {
-        (protocol @ (None | Some(Protocol::Tcp | Protocol::Udp)), PortSpec::Range(port @ (80 | 443), last))
-            if port == last =>
-        {
-            Some((protocol.unwrap_or(Protocol::Tcp), *port))
-        }
+        (
+            protocol @ (None | Some(Protocol::Tcp | Protocol::Udp)),
+            PortSpec::Range(port @ (80 | 443), last),
+        ) if port == last => Some((protocol.unwrap_or(Protocol::Tcp), *port)),
         _ => None,
     };
     let ports: Option<Vec<_>> = rule.ports().iter().map(of_web).collect();

@@ -178,7 +178,10 @@ fn is_unreachable(context: &Context<'_>, policies: &Policies<'_>, id: PodId) -> 
         Who::Addresses | Who::Name => known.is_empty(),
         Who::Pods { .. } => false,
     };
-    let ports = known.iter().map(|server| server.address.port()).chain(PORTS.into_iter().filter(|_| known.is_empty()));
+    let ports = known
+        .iter()
+        .map(|server| server.address.port())
+        .chain(PORTS.into_iter().filter(|_| known.is_empty()));
     for number in ports {
         let openings = policies.openings(id, Direction::Egress, Some((Protocol::Tcp, number)));
         if openings.iter().any(|opening| may_be(opening.who)) {
@@ -223,11 +226,17 @@ fn report(
             format!("the API server is at `{}`: {}", server.address, server.evidence.words),
         );
     }
-    for (workload, _) in pods.iter().take(3) {
+    let mut by_binding: BTreeMap<Origin, Vec<String>> = BTreeMap::new();
+    for (workload, _) in pods {
         if let Some(binding) = bindings.get(workload) {
-            let who = workload_name(cluster, *workload);
-            finding.related(*binding, format!("gives the ServiceAccount of `{who}` rights at the API server"));
+            by_binding.entry(*binding).or_default().push(workload_name(cluster, *workload));
         }
+    }
+    for (binding, who) in by_binding.into_iter().take(3) {
+        finding.related(
+            binding,
+            format!("gives the ServiceAccount of {} rights at the API server", listed(&who)),
+        );
     }
     let otherwise = "let TCP out to the endpoints of the API server (`kubectl get endpointslices kubernetes`): they are \
                      addresses for an `ipBlock`, or Cilium's entity `kube-apiserver`, and nothing that a selector finds";
@@ -240,7 +249,8 @@ fn report(
         finding.help(otherwise);
         return;
     }
-    let cuts: Vec<Cut> = calls(context, *first).into_iter().map(|flow| Cut::of(context.compiled, flow)).collect();
+    let cuts: Vec<Cut> =
+        calls(context, *first).into_iter().map(|flow| Cut::of(context.compiled, flow)).collect();
     let mut peers = Vec::new();
     let mut ports = Vec::new();
     for server in known {

@@ -53,7 +53,8 @@ impl<'c, 'a> Bound<'c, 'a> {
         }
         let without_token = of_kind(&["ServiceAccount"])
             .filter(|account| {
-                text(context, account.origin, &["automountServiceAccountToken".into()]).as_deref() == Some("false")
+                text(context, account.origin, &["automountServiceAccountToken".into()]).as_deref()
+                    == Some("false")
             })
             .filter_map(|account| Some((account.namespace.as_deref()?, &*account.name)))
             .collect();
@@ -102,5 +103,6 @@ fn is_only_for_use(context: &Context<'_>, role: &ObjectRef) -> bool {
         context.places.root_value(role.origin, &["rules".into(), (*rule).into()]).is_some()
     });
     let mut rules = rules.peekable();
-    rules.peek().is_some() && rules.all(|rule| verb(rule, 0).as_deref() == Some("use") && verb(rule, 1).is_none())
+    rules.peek().is_some()
+        && rules.all(|rule| verb(rule, 0).as_deref() == Some("use") && verb(rule, 1).is_none())
 }

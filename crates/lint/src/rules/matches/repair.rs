@@ -72,11 +72,9 @@ pub(super) fn replace_value(
     let sourced = || {
         let keys = SOURCES.iter().flat_map(|source| {
             // What Cilium derives from the namespace.
-            let derived = if key == NAMESPACE_NAME_LABEL { derived::NAMESPACE.to_owned() } else { key.to_owned() };
-            [
-                format!("{source}{derived}"),
-                format!("{source}{}{key}", derived::NAMESPACE_LABELS),
-            ]
+            let derived =
+                if key == NAMESPACE_NAME_LABEL { derived::NAMESPACE.to_owned() } else { key.to_owned() };
+            [format!("{source}{derived}"), format!("{source}{}{key}", derived::NAMESPACE_LABELS)]
         });
         keys.into_iter().find_map(|key| written(&key))
     };
