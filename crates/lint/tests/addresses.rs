@@ -288,3 +288,43 @@ spec:
     let direct = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip";
     assert!(found("", &with(direct)).is_empty());
 }
+
+#[test]
+fn the_internet_by_selectors_of_cilium() {
+    let cilium = |kind: &str, peers: &str| {
+        let namespace = if kind.contains("Clusterwide") { "" } else { ", namespace: shop" };
+        format!(
+            "{POD}apiVersion: cilium.io/v2\nkind: {kind}\nmetadata: {{name: out{namespace}}}\nspec:\n  \
+             endpointSelector: {{matchLabels: {{app: app}}}}\n  egress: [{{{peers}, toPorts: [{{ports: [{{port: '443'}}]}}]}}]\n"
+        )
+    };
+    let any =
+        "toEndpoints: [{matchExpressions: [{key: 'k8s:io.kubernetes.pod.namespace', operator: Exists}]}]";
+    for (kind, peers) in [
+        ("CiliumNetworkPolicy", "toEntities: [cluster]"),
+        ("CiliumNetworkPolicy", any),
+        ("CiliumClusterwideNetworkPolicy", "toEndpoints: [{}]"),
+    ] {
+        let lines = found("", &cilium(kind, peers));
+        assert!(matches!(lines.as_slice(), [one] if one.starts_with("RF205 warning")), "{peers}: {lines:?}");
+    }
+    let own = found("", &cilium("CiliumNetworkPolicy", "toEndpoints: [{}]"));
+    assert!(own.is_empty(), "the pods of the own namespace: {own:?}");
+}
+
+#[test]
+fn a_block_for_the_internet_leaves_out_the_nodes_too() {
+    let stated = "cluster.node-cidrs = [\"192.168.50.0/24\"]";
+    let rule = |except: &str, ports: &str| {
+        egress(&format!("[{{to: [{{ipBlock: {{cidr: 0.0.0.0/0, except: [{except}]}}}}], ports: [{ports}]}}]"))
+    };
+    let of_nodes = |manifests: &str| -> Vec<String> {
+        let lines = found(stated, manifests).into_iter().filter(|line| line.starts_with("RF207"));
+        lines.map(|line| line.split(':').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of_nodes(&rule("10.0.0.0/8", "{port: 443}")), ["RF207 info 13"]);
+    assert_eq!(of_nodes(&rule("10.0.0.0/8", "{port: 10250}")), ["RF207 warning 13"]);
+    assert!(of_nodes(&rule("10.0.0.0/8, 192.168.0.0/16", "{port: 443}")).is_empty());
+    let unknown = found("", &rule("10.0.0.0/8", "{port: 443}"));
+    assert!(!unknown.iter().any(|line| line.starts_with("RF207")), "{unknown:?}");
+}

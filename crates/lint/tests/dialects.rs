@@ -277,3 +277,58 @@ spec:
         assert_eq!(found("", &policy(&format!("{{matchPattern: '{other}'}}"))), [""; 0], "{other}");
     }
 }
+
+#[test]
+fn an_empty_list_of_cilium_isolates_nothing_unless_something_else_does() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop, labels: {app: a}}\nspec: {containers: [{name: c, image: c}]}\n";
+    let policy = |spec: &str| {
+        format!(
+            "{pod}---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {{endpointSelector: {{}}, {spec}}}\n"
+        )
+    };
+    let lines = found("", &policy("ingress: [], egress: []"));
+    assert_eq!(
+        lines,
+        [
+            "RF718 error: `shop/p` isolates nothing for ingress: `shop/a` stays open",
+            "RF718 error: `shop/p` isolates nothing for egress: `shop/a` stays open"
+        ]
+    );
+    for fine in [
+        "ingress: [{}]",
+        "ingress: [], enableDefaultDeny: {ingress: true}",
+        "ingress: [], enableDefaultDeny: {ingress: false}",
+        "ingress: [], ingressDeny: [{fromEntities: [world]}]",
+    ] {
+        let lines = found("", &policy(fine));
+        assert!(!lines.iter().any(|line| line.starts_with("RF718")), "{fine}: {lines:?}");
+    }
+    let other = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: shop}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n";
+    let lines = found("", &(policy("ingress: []") + other));
+    assert!(!lines.iter().any(|line| line.starts_with("RF718")), "{lines:?}");
+}
+
+#[test]
+fn ports_of_several_rules_for_one_peer_add_up_with_the_amazon_vpc_cni() {
+    let ports =
+        |from: u16| -> String { (from..from + 15).map(|port| format!("{{port: {port}}}, ")).collect() };
+    let rule = |name: &str, peer: &str, from: u16| {
+        format!(
+            "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{podSelector: {{matchLabels: {{app: a}}}}, ingress: [{{from: [{{podSelector: {{matchLabels: {{app: {peer}}}}}}}], ports: [{}]}}]}}\n",
+            ports(from)
+        )
+    };
+    let both = rule("one", "web", 1000) + &rule("two", "web", 2000);
+    let aws = "cluster.profile = \"aws\"";
+    let of_ports = |settings: &str, manifests: &str| -> Vec<String> {
+        found(settings, manifests).into_iter().filter(|line| line.starts_with("RF712")).collect()
+    };
+    assert_eq!(of_ports(aws, &both).len(), 1);
+    assert!(of_ports("cluster.profile = \"cilium\"", &both).is_empty(), "Cilium's limit is for one rule");
+    assert!(of_ports("", &both).is_empty());
+    assert!(of_ports(aws, &(rule("one", "web", 1000) + &rule("two", "other", 2000))).is_empty());
+    assert!(
+        of_ports(aws, &(rule("one", "web", 1000) + &rule("two", "web", 1000))).is_empty(),
+        "the same ports"
+    );
+}

@@ -156,3 +156,36 @@ fn a_namespace_is_missed_only_where_it_is_known() {
     let cilium = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\nspec: {endpointSelector: {matchLabels: {app: api}}, ingress: [{}]}\n";
     assert_eq!(found(&format!("{cilium}{}", account("shop")), ""), ["3 RF809 warning"]);
 }
+
+#[test]
+fn names_of_tiers_and_of_rules_that_are_missing_contradict_too() {
+    let named = |name: &str, spec: &str| found(&policy(&format!("name: {name}, namespace: shop"), spec), "");
+    assert_eq!(
+        named("allow-all-ingress", "podSelector: {}, policyTypes: [Ingress], ingress: []"),
+        ["3 RF806 warning"]
+    );
+    assert!(named("allow-all-ingress", "podSelector: {}, policyTypes: [Ingress], ingress: [{}]").is_empty());
+    assert!(named("allow-ingress-and-egress", "podSelector: {}, policyTypes: [Ingress]").is_empty());
+    let tier = |direction: &str, peers: &str| {
+        format!(
+            "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: deny-ingress}}\nspec: {{tier: Admin, priority: 1, subject: {{namespaces: {{}}}}, {direction}: [{{action: Deny, {peers}: [{{namespaces: {{}}}}]}}]}}\n"
+        )
+    };
+    assert_eq!(found(&tier("egress", "to"), ""), ["3 RF806 warning"]);
+    assert!(found(&tier("ingress", "from"), "").is_empty());
+}
+
+#[test]
+fn a_day_in_the_settings_is_enough_to_find_old_reviews() {
+    let old =
+        policy("name: a, namespace: shop, annotations: {last-reviewed: '2024-01-01'}", "podSelector: {}");
+    let settings = |text: &str| Settings::parse("ringfence.toml", text).unwrap();
+    let run = |text: &str| {
+        let settings = settings(text);
+        let text = ringfence_manifest::Input { name: "a.yaml".to_owned(), text: old.clone() };
+        let findings = check(&Input::read(vec![text], &settings), &settings).findings;
+        findings.iter().any(|finding| finding.rule.code == "RF804")
+    };
+    assert!(run("[hygiene]\nreviewed-since = \"2025-01-01\"\n"));
+    assert!(!run("") && !run("[hygiene]\nreviewed-since = \"2024-01-01\"\n"));
+}

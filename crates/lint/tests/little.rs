@@ -313,3 +313,30 @@ fn a_job_without_ports_needs_no_ingress_policy() {
     let pods = format!("{}{}{job}", deployment("web"), deployment("api"));
     assert_eq!(codes(&found(&format!("{pods}{all}"))).first(), Some(&"RF502 warning"));
 }
+
+#[test]
+fn copies_of_every_kind_are_found_whatever_their_names_and_places() {
+    let cilium = |name: &str, peer: &str| {
+        format!(
+            "---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  endpointSelector: {{matchLabels: {{app: api}}}}\n  ingress: [{{fromEndpoints: [{{matchLabels: {{app: {peer}}}}}]}}]\n"
+        )
+    };
+    let tier = |name: &str, tier: &str, priority: u8, action: &str| {
+        format!(
+            "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: {name}}}\nspec:\n  tier: {tier}\n  priority: {priority}\n  subject: {{namespaces: {{}}}}\n  ingress: [{{action: {action}, from: [{{namespaces: {{matchLabels: {{team: a}}}}}}]}}]\n"
+        )
+    };
+    let copies = |manifests: String| found(&manifests).iter().filter(|line| line.contains("RF508")).count();
+    let tiers = |manifests: String| found(&manifests).len();
+    assert_eq!(copies(cilium("a", "web") + &cilium("b", "web")), 1);
+    assert_eq!(copies(cilium("a", "web") + &cilium("b", "worker")), 0);
+    let other = cilium("b", "web").replace("namespace: shop", "namespace: data");
+    assert_eq!(copies(cilium("a", "web") + &other), 0);
+    assert_eq!(copies(tier("a", "Admin", 1, "Deny") + &tier("b", "Admin", 2, "Deny")), 1);
+    assert_eq!(copies(tier("a", "Admin", 1, "Deny") + &tier("b", "Admin", 2, "Accept")), 0);
+    assert_eq!(copies(tier("a", "Admin", 1, "Deny") + &tier("b", "Baseline", 2, "Deny")), 0);
+    // The copy that comes later is the one too many.
+    let lines = found(&(tier("a", "Admin", 9, "Deny") + &tier("b", "Admin", 2, "Deny")));
+    assert_eq!(lines, ["4 RF508 warning"]);
+    assert_eq!(tiers(tier("a", "Admin", 1, "Deny")), 0);
+}

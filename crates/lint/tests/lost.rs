@@ -350,3 +350,114 @@ fn the_ports_of_a_load_balancer_are_one_finding() {
     let help = finding.help.clone().unwrap_or_default();
     assert!(help.contains("port: 80\n") && help.contains("port: 443\n"), "{help}");
 }
+
+/// A Deployment `shop/operator` with a ServiceAccount, and what binds it.
+fn operator(pod: &str, binding: &str) -> String {
+    format!(
+        "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: operator, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: operator}}}}
+  template:
+    metadata: {{labels: {{app: operator}}}}
+    spec: {{serviceAccountName: operator, {pod}containers: [{{name: c, image: c}}]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: operator, namespace: shop}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}}
+subjects: [{binding}]
+---
+"
+    )
+}
+
+/// A policy for egress of the operator.
+fn lets_out(rules: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: operator, namespace: shop}}\nspec: {{podSelector: {{matchLabels: {{app: operator}}}}, policyTypes: [Egress], egress: [{rules}]}}\n"
+    )
+}
+
+const ACCOUNT: &str = "{kind: ServiceAccount, name: operator}";
+
+const TO_PODS: &str = "{to: [{namespaceSelector: {}}]}";
+
+fn api_server(manifests: &str) -> Vec<String> {
+    codes(manifests).into_iter().filter(|code| code.starts_with("RF315")).collect()
+}
+
+#[test]
+fn whoever_has_rights_at_the_api_server_must_reach_it() {
+    let bound = operator("", ACCOUNT);
+    assert_eq!(api_server(&(bound.clone() + &lets_out(TO_PODS))), ["RF315 warning"]);
+    assert_eq!(api_server(&(bound.clone() + &lets_out(""))), ["RF315 warning"]);
+    for way in [
+        "{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 6443}]}",
+        "{ports: [{port: 443}]}",
+        "{to: [{ipBlock: {cidr: 0.0.0.0/0}}]}",
+    ] {
+        assert!(api_server(&(bound.clone() + &lets_out(way))).is_empty(), "{way}");
+    }
+    assert_eq!(
+        api_server(
+            &(bound.clone() + &lets_out("{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 5432}]}"))
+        ),
+        ["RF315 warning"]
+    );
+    let entity = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: operator, namespace: shop}\nspec: {endpointSelector: {}, egress: [{toEntities: [kube-apiserver]}]}\n";
+    assert!(api_server(&(bound.clone() + entity)).is_empty());
+    let closed = entity.replace("kube-apiserver", "ingress");
+    assert_eq!(api_server(&(bound + &closed)), ["RF315 warning"]);
+}
+
+#[test]
+fn who_has_no_rights_or_no_token_does_not_call_the_api_server() {
+    let policy = lets_out(TO_PODS);
+    for (pod, binding) in [
+        ("", "{kind: ServiceAccount, name: other}"),
+        ("", "{kind: ServiceAccount, name: operator, namespace: data}"),
+        ("", "{kind: User, name: operator}"),
+        ("automountServiceAccountToken: false, ", ACCOUNT),
+        ("hostNetwork: true, ", ACCOUNT),
+    ] {
+        assert!(api_server(&(operator(pod, binding) + &policy)).is_empty(), "{pod} {binding}");
+    }
+    let account = "\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: operator, namespace: shop}\nautomountServiceAccountToken: false\n";
+    assert!(api_server(&(operator("", ACCOUNT) + &policy + account)).is_empty());
+    let asks = operator("automountServiceAccountToken: true, ", ACCOUNT);
+    assert_eq!(api_server(&(asks + &policy + account)), ["RF315 warning"]);
+    let role = "\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: operator, namespace: shop}\nrules: [{apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use]}]\n";
+    assert!(api_server(&(operator("", ACCOUNT) + &policy + role)).is_empty(), "a security policy is no call");
+    let role = role.replace("[use]", "[get, list]");
+    assert_eq!(api_server(&(operator("", ACCOUNT) + &policy + &role)), ["RF315 warning"]);
+}
+
+#[test]
+fn where_the_api_server_is_known_the_missing_policy_is_offered() {
+    let slice = "\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}\naddressType: IPv4\nendpoints: [{addresses: [192.168.49.2]}]\nports: [{name: https, port: 8443, protocol: TCP}]\n";
+    let known = |rules: &str| operator("", ACCOUNT) + &lets_out(rules) + slice;
+    assert_eq!(api_server(&known(TO_PODS)), ["RF315 error"]);
+    assert_eq!(
+        api_server(&known("{to: [{ipBlock: {cidr: 192.168.49.2/32}}], ports: [{port: 6443}]}")),
+        ["RF315 error"]
+    );
+    assert!(
+        api_server(&known("{to: [{ipBlock: {cidr: 192.168.49.0/24}}], ports: [{port: 8443}]}")).is_empty()
+    );
+    let checked = run(&known(TO_PODS));
+    let finding = checked.findings.iter().find(|finding| finding.rule.code == "RF315");
+    let help = finding.and_then(|finding| finding.help.as_deref()).unwrap_or_default();
+    assert!(help.contains("cidr: 192.168.49.2/32") && help.contains("port: 8443"), "{help}");
+}
+
+#[test]
+fn a_tier_that_denies_the_resolver_cuts_dns_off_though_every_address_is_open() {
+    let denies = "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: own}\nspec:\n  tier: Admin\n  priority: 1\n  subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}\n  egress:\n    - {action: Accept, to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: openshift-dns}}}]}\n    - {action: Deny, to: [{namespaces: {}}]}\n";
+    let input = |policy: &str| format!("{APP}{RESOLVER}{policy}");
+    assert!(codes(&input(denies)).is_empty(), "{:?}", codes(&input(denies)));
+    let without = denies.replace("openshift-dns", "elsewhere");
+    assert_eq!(codes(&input(&without)), ["RF301 error"]);
+}

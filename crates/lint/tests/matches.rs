@@ -362,3 +362,93 @@ fn ports_before_their_peers_are_torn_apart_too() {
     assert_eq!(rules("ports: [{port: 80}]", from, ""), ["RF115 warning"]);
     assert!(rules("ports: [{port: 80}]", "ports: [{port: 81}]", "").is_empty());
 }
+
+#[test]
+fn labels_that_only_pods_at_run_time_have_are_reported_as_such() {
+    let base = pod("shop", "x", "app: x");
+    for label in ["pod-template-hash: abcd", "batch.kubernetes.io/job-name: nightly"] {
+        let subject =
+            base.clone() + &policy("shop", &format!("{{podSelector: {{matchLabels: {{{label}}}}}}}"));
+        assert_eq!(found(&subject), ["RF108 warning"], "{label}");
+        let peer = base.clone() + &allows("shop", &format!("{{podSelector: {{matchLabels: {{{label}}}}}}}"));
+        assert_eq!(found(&peer), ["RF108 warning"], "{label}");
+    }
+}
+
+#[test]
+fn a_label_that_one_workload_alone_has_is_a_slip_where_policies_ask_for_its_neighbours() {
+    let base =
+        |labels: &str| pod("shop", "web", labels) + &pod("shop", "admin", "app: admin, role: frontend");
+    let policies = [
+        policy("shop", "{podSelector: {matchLabels: {role: frontend}}, ingress: []}"),
+        allows("shop", "{podSelector: {matchLabels: {role: frontend}}}"),
+        "---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: {endpointSelector: {matchLabels: {role: frontend}}, ingress: [{}]}\n".to_owned(),
+    ];
+    for policy in policies {
+        assert_eq!(found(&(base("role: frontned") + &policy)), ["RF111 warning"], "{policy}");
+        for fine in ["role: frontend", "role: backend", "role: frontned-2", "tier: frontned"] {
+            assert!(found(&(base(fine) + &policy)).is_empty(), "{fine}: {policy}");
+        }
+        // Whatever asks for it says that it is meant.
+        let asked = self::policy("shop", "{podSelector: {matchLabels: {role: frontned}}, ingress: []}");
+        assert!(found(&(base("role: frontned") + &policy + &asked.replace("name: p", "name: q"))).is_empty());
+        let served = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {selector: {role: frontned}, ports: [{port: 80}]}\n";
+        assert!(found(&(base("role: frontned") + &policy + served)).is_empty());
+        // The rest of the selector must fit.
+        let more = policy.replace("role: frontend", "role: frontend, app: admin");
+        assert!(found(&(base("role: frontned") + &more)).is_empty());
+    }
+}
+
+#[test]
+fn ports_of_one_list_that_nobody_listens_on_are_one_finding() {
+    let pods = pod("shop", "api", "app: api").replace("image: c", "image: c, ports: [{containerPort: 9000}]");
+    let listed = |ports: &str| {
+        pods.clone()
+            + &policy(
+                "shop",
+                &format!("{{podSelector: {{matchLabels: {{app: api}}}}, ingress: [{{ports: [{ports}]}}]}}"),
+            )
+    };
+    assert_eq!(found(&listed("{port: 9001}, {port: 9002}, {port: 9003}")), ["RF109 warning"]);
+    assert_eq!(found(&listed("{port: 9000}, {port: 9002}, {port: 9003}")), ["RF109 info"]);
+    assert!(found(&listed("{port: 9000}")).is_empty());
+}
+
+/// What is left to find after all repairs.
+fn repaired(manifests: &str) -> Vec<String> {
+    let settings = Settings { select: vec!["RF1".to_owned()], ..Settings::default() };
+    let text =
+        ringfence_manifest::Input { name: "a.yaml".to_owned(), text: manifests.trim_start().to_owned() };
+    let planned = fix::plan(&[text], &settings);
+    planned.checked.findings.iter().map(|one| one.rule.code.to_owned()).collect()
+}
+
+#[test]
+fn slips_in_cilium_policies_are_repaired_with_their_sources() {
+    let pods = pod("shop", "web", "app: frontend")
+        + &pod("shop", "api", "app: api")
+        + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+    for selector in
+        ["app: fronted", "k8s:app: fronted", "any:app: fronted", "k8s:io.kubernetes.pod.namespace: shpo"]
+    {
+        let input = format!(
+            "{pods}---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec:\n  endpointSelector: {{matchLabels: {{app: api}}}}\n  ingress:\n    - fromEndpoints:\n        - matchLabels:\n            {selector}\n"
+        );
+        assert_eq!(found(&input).len(), 1, "{input}");
+        assert!(repaired(&input).is_empty(), "{selector}: {:?}", repaired(&input));
+    }
+}
+
+#[test]
+fn an_exclusion_by_a_label_that_nobody_sets_is_repaired_in_a_peer() {
+    let input = pod("shop", "api", "app: api")
+        + &pod("mon", "prom", "app: prom")
+        + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: mon}\n"
+        + &allows(
+            "shop",
+            "{namespaceSelector: {matchExpressions: [{key: name, operator: NotIn, values: [mon]}]}}",
+        );
+    assert_eq!(codes(&input), ["RF113"]);
+    assert!(repaired(&input).is_empty());
+}

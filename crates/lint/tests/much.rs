@@ -359,3 +359,17 @@ fn what_a_namespace_opens_to_everybody_is_said_once() {
     let twice = format!("{pods}{}{}", open("web", cluster), open("api", cluster));
     assert_eq!(only_codes(&found(&twice)), ["RF405 warning"]);
 }
+
+#[test]
+fn any_namespace_in_the_words_of_cilium() {
+    let rule = |peer: &str| {
+        deployment("api")
+            + &format!(
+                "---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: api, namespace: shop}}\nspec:\n  endpointSelector: {{matchLabels: {{app: api}}}}\n  ingress: [{{fromEndpoints: [{{{peer}}}], toPorts: [{{ports: [{{port: '8080', protocol: TCP}}]}}]}}]\n"
+            )
+    };
+    let any = "matchExpressions: [{key: 'k8s:io.kubernetes.pod.namespace', operator: Exists}]";
+    assert_eq!(found(&rule(any)).len(), 1, "{:?}", found(&rule(any)));
+    assert!(found(&rule("")).is_empty(), "the pods of its own namespace");
+    assert!(found(&rule(&format!("matchLabels: {{app: web}}, {any}"))).is_empty());
+}

@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{
-    IpNet, address::IpSet, network_policy::NetworkPeer, port::Protocol, tier::Action, verdict::Direction,
+    IpNet,
+    address::{IpSet, private},
+    network_policy::NetworkPeer,
+    port::Protocol,
+    tier::Action,
+    verdict::Direction,
 };
 use ringfence_policy::compiled::{Choice, PodSet};
 
@@ -12,11 +17,11 @@ use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
-    walk::{self, AnyRule, Body, workload_names},
+    walk::{self, AnyRule, Body, listed, workload_names},
 };
 
 /// Ports of nodes that lead to their insides: the kubelet, etcd.
-const KUBELET: [u16; 4] = [10_250, 10_255, 2_379, 2_380];
+const INSIDES: [u16; 4] = [10_250, 10_255, 2_379, 2_380];
 
 pub(super) static RULE: Rule = Rule {
     code: "RF207",
@@ -27,8 +32,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "`0.0.0.0/0` is every pod of the cluster too, not only the internet",
     what: "Reports egress rules to `0.0.0.0/0` or `::/0` whose `except` leaves pods of the \
            input in, as far as the engine can tell, where no selector of the rule chooses them as well; or the nodes \
-           of the input, or the networks that the settings state for them (info, unless a port is one of the kubelet or etcd). \
-           It keeps silent under CNIs whose blocks never match pods, about rules of Cilium policies, which do not either, and where all \
+           of the input, or the networks that the settings state for them (info if their addresses are public, and where no \
+           port is one of the kubelet or etcd). It keeps silent under CNIs whose blocks never match pods, about rules of Cilium policies, which do not either, and where all \
            pods of the input are subjects of the policy. A rule for every port without `except` is left to \
            `egress-to-anywhere`.",
     why: "What was meant for the internet opens the databases of every namespace as well: a block matches the addresses \
@@ -113,8 +118,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         let within = blocks.entry((*cidr, except)).or_insert_with(|| chosen(peer));
         let strangers = within.difference(&others).difference(&subject);
         if strangers.is_empty() {
-            if !nodes.is_disjoint(&IpSet::block(cidr, except)) {
-                includes_nodes(context, &rule, findings);
+            let open = nodes.intersection(&IpSet::block(cidr, except));
+            if !open.is_empty() {
+                includes_nodes(context, &rule, &open, findings);
             }
             continue;
         }
@@ -145,20 +151,23 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
 }
 
-/// Reports a block that leaves out pods, as far as there are any, and not the nodes.
-fn includes_nodes(context: &Context<'_>, rule: &AnyRule<'_>, findings: &mut Findings) {
+/// Reports a block that leaves out pods, as far as there are any, and not these addresses of nodes.
+fn includes_nodes(context: &Context<'_>, rule: &AnyRule<'_>, open: &IpSet, findings: &mut Findings) {
     let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else { return };
     let ports = rule.ports();
     if block.except.is_empty() && ports.is_empty() {
         return;
     }
-    let message = format!("`{}` opens the nodes of the cluster too", rule.meta.full_name());
+    let nets: Vec<String> = open.nets().iter().map(|net| format!("`{net}`")).collect();
+    let message =
+        format!("`{}` opens the nodes of the cluster too: {}", rule.meta.full_name(), listed(&nets));
     let finding = findings.report(block.place(&context.places), message);
-    finding.label("the addresses of nodes are among these").help(
-        "if only the internet is meant, list the networks of the nodes in `except`, or all private networks: \
-         `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, and `fc00::/7` for IPv6",
-    );
-    if !ports.is_empty() && !KUBELET.iter().any(|port| rule.has_port(Protocol::Tcp, *port)) {
+    finding
+        .label("the addresses of nodes are among these")
+        .help("if only the internet is meant, list the addresses and networks of the nodes in `except`");
+    let harmless = !ports.is_empty() && !INSIDES.iter().any(|port| rule.has_port(Protocol::Tcp, *port));
+    // Nodes with public addresses are a part of the internet, and mostly behind a firewall.
+    if harmless || open.is_disjoint(&private()) {
         finding.severity(Severity::Info);
     }
 }

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
     name: "review-too-old",
     severity: Severity::Warning,
     since: "0.1.0",
-    opt_in: true,
+    opt_in: false,
     summary: "a policy was reviewed last before the day that the settings ask for",
     what: "Reports policies whose last review (see `last-reviewed-missing`) was before the day in the settings \
            (`hygiene.reviewed-since`). It keeps silent if the settings name no day: what is found must not depend on the clock.",

@@ -226,12 +226,17 @@ fn report(
             format!("the API server is at `{}`: {}", server.address, server.evidence.words),
         );
     }
-    for (workload, _) in pods.iter().take(3) {
+    let mut by_binding: BTreeMap<Origin, Vec<String>> = BTreeMap::new();
+    for (workload, _) in pods {
         if let Some(binding) = bindings.get(workload) {
-            let who = workload_name(cluster, *workload);
-            finding
-                .related(*binding, format!("gives the ServiceAccount of `{who}` rights at the API server"));
+            by_binding.entry(*binding).or_default().push(workload_name(cluster, *workload));
         }
+    }
+    for (binding, who) in by_binding.into_iter().take(3) {
+        finding.related(
+            binding,
+            format!("gives the ServiceAccount of {} rights at the API server", listed(&who)),
+        );
     }
     let otherwise = "let TCP out to the endpoints of the API server (`kubectl get endpointslices kubernetes`): they are \
                      addresses for an `ipBlock`, or Cilium's entity `kube-apiserver`, and nothing that a selector finds";

@@ -6,10 +6,10 @@ use ringfence_model::{
     workload::NAMESPACE_NAME_LABEL,
 };
 
-use super::words;
+use super::{repair, words};
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Finding, Findings},
     rule::{Example, Rule, Severity},
     selection::{Place, is_slip, others_keys},
 };
@@ -71,10 +71,18 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    for place in context.selections().parts.iter().flat_map(|part| part.places()) {
+    let parts = &context.selections().parts;
+    let subjects = parts.iter().map(|part| (&part.subject, None));
+    // Who is excluded from a rule that allows is cut off by the repair; what it does to a subject depends on the rules.
+    let peers = parts
+        .iter()
+        .flat_map(|part| &part.rules)
+        .flat_map(|rule| rule.places().map(|place| (place, repair::fewer_peers(rule.action))));
+    let places = subjects.chain(peers);
+    for (place, claim) in places {
         for requirement in place.namespace.iter().flat_map(|selector| &selector.requirements) {
             if requirement.holds(None) {
-                of_namespaces(context, place, requirement, findings);
+                of_namespaces(context, place, requirement, claim.as_ref(), findings);
             }
         }
         let excluding = |one: &&Requirement| one.holds(None);
@@ -101,8 +109,15 @@ fn of_namespaces(
     context: &Context<'_>,
     place: &Place<'_>,
     requirement: &Requirement,
+    claim: Option<&Claim>,
     findings: &mut Findings,
 ) {
+    let repaired = |finding: &mut Finding, key: &str| {
+        if let (Some(claim), Some(selector)) = (claim, &place.namespace) {
+            let edits = repair::replace_key(context, place, selector, requirement, key);
+            finding.fix("correct the key", edits, claim.clone());
+        }
+    };
     let namespaces = &context.cluster.namespaces;
     if namespaces.iter().any(|namespace| namespace.labels.get(&requirement.key).is_some()) {
         return;
@@ -117,13 +132,16 @@ fn of_namespaces(
         if namespace.given {
             finding.severity(Severity::Error);
         }
+        repaired(finding, NAMESPACE_NAME_LABEL);
         return;
     }
     let given = namespaces.iter().filter(|namespace| namespace.given);
     if let Some((key, value, origin)) = instead(requirement, given.map(|one| (&one.labels, one.origin))) {
-        report(place, requirement, "namespace", findings)
+        let finding = report(place, requirement, "namespace", findings);
+        finding
             .help(format!("there are namespaces with {}: write `{key}` as the key", words::label(key, value)))
             .related(origin, format!("has {}", words::label(key, value)));
+        repaired(finding, key);
     }
 }
 

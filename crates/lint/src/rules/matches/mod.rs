@@ -6,6 +6,7 @@ mod listening;
 mod named_port_on_no_pod;
 mod namespace_label_nobody_sets;
 mod nobody;
+mod odd_label;
 mod peer_matches_no_pod;
 mod peers_and_ports_torn_apart;
 mod peers_or_instead_of_and;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{origin::Origin, workload::WorkloadId};
 
-use super::words;
+use super::{odd_label::odd, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -21,7 +21,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "a workload's label is mistyped, so that no policy selects it",
     what: "Reports a workload that misses what policies of its namespace ask for by a slip of the finger, if the slip is in the \
            workload: several policies or a Service ask for the same label, or the workload itself is called so. It is a \
-           warning if another policy selects the workload. Silent if a Service finds the pods by the label that they have.",
+           warning if another policy selects the workload, and for a label that one workload alone has, that nothing asks for, and \
+           that is a slip away from the label of others of the namespace which a policy selects. Silent if a Service finds the pods by the label that they have.",
     why: "The policies are right and do not apply: the workload is not protected, or it is not let through.",
     bad: Example::new(
         "
@@ -81,6 +82,23 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 mistyped.entry(set.id).or_default().push((near, place));
             }
         }
+    }
+    for odd in odd(context).into_iter().filter(|odd| !mistyped.contains_key(&odd.set.id)) {
+        let (key, value) = odd.has;
+        let asked = words::requirement(odd.requirement);
+        findings
+            .report(
+                written(context, odd.set.workload.origin, key),
+                format!(
+                    "{} is missed by `{}`, which is for others of its namespace",
+                    words::workload(&odd.set, None),
+                    odd.place.meta.full_name()
+                ),
+            )
+            .label(format!("has {}, which nothing asks for", words::label(key, value)))
+            .help(format!("others have {asked}: correct the label of the pods, if it is mistyped"))
+            .related(odd.requirement.origin, format!("asks for {asked}"))
+            .severity(Severity::Warning);
     }
     if mistyped.is_empty() {
         return;
