@@ -6,6 +6,7 @@
 
 mod allow;
 pub mod baseline;
+mod consequences;
 mod context;
 mod copies;
 mod default_deny;

@@ -266,14 +266,14 @@ const ACCOUNT: &str = "{kind: ServiceAccount, name: operator}";
 const TO_PODS: &str = "{to: [{namespaceSelector: {}}]}";
 
 fn api_server(manifests: &str) -> Vec<String> {
-    codes(manifests).into_iter().filter(|code| code.starts_with("RF314")).collect()
+    codes(manifests).into_iter().filter(|code| code.starts_with("RF315")).collect()
 }
 
 #[test]
 fn whoever_has_rights_at_the_api_server_must_reach_it() {
     let bound = operator("", ACCOUNT);
-    assert_eq!(api_server(&(bound.clone() + &lets_out(TO_PODS))), ["RF314 warning"]);
-    assert_eq!(api_server(&(bound.clone() + &lets_out(""))), ["RF314 warning"]);
+    assert_eq!(api_server(&(bound.clone() + &lets_out(TO_PODS))), ["RF315 warning"]);
+    assert_eq!(api_server(&(bound.clone() + &lets_out(""))), ["RF315 warning"]);
     for way in [
         "{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 6443}]}",
         "{ports: [{port: 443}]}",
@@ -285,12 +285,12 @@ fn whoever_has_rights_at_the_api_server_must_reach_it() {
         api_server(
             &(bound.clone() + &lets_out("{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 5432}]}"))
         ),
-        ["RF314 warning"]
+        ["RF315 warning"]
     );
     let entity = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: operator, namespace: shop}\nspec: {endpointSelector: {}, egress: [{toEntities: [kube-apiserver]}]}\n";
     assert!(api_server(&(bound.clone() + entity)).is_empty());
     let closed = entity.replace("kube-apiserver", "ingress");
-    assert_eq!(api_server(&(bound + &closed)), ["RF314 warning"]);
+    assert_eq!(api_server(&(bound + &closed)), ["RF315 warning"]);
 }
 
 #[test]
@@ -308,27 +308,27 @@ fn who_has_no_rights_or_no_token_does_not_call_the_api_server() {
     let account = "\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: operator, namespace: shop}\nautomountServiceAccountToken: false\n";
     assert!(api_server(&(operator("", ACCOUNT) + &policy + account)).is_empty());
     let asks = operator("automountServiceAccountToken: true, ", ACCOUNT);
-    assert_eq!(api_server(&(asks + &policy + account)), ["RF314 warning"]);
+    assert_eq!(api_server(&(asks + &policy + account)), ["RF315 warning"]);
     let role = "\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: operator, namespace: shop}\nrules: [{apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use]}]\n";
     assert!(api_server(&(operator("", ACCOUNT) + &policy + role)).is_empty(), "a security policy is no call");
     let role = role.replace("[use]", "[get, list]");
-    assert_eq!(api_server(&(operator("", ACCOUNT) + &policy + &role)), ["RF314 warning"]);
+    assert_eq!(api_server(&(operator("", ACCOUNT) + &policy + &role)), ["RF315 warning"]);
 }
 
 #[test]
 fn where_the_api_server_is_known_the_missing_policy_is_offered() {
     let slice = "\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: kubernetes, namespace: default, labels: {kubernetes.io/service-name: kubernetes}}\naddressType: IPv4\nendpoints: [{addresses: [192.168.49.2]}]\nports: [{name: https, port: 8443, protocol: TCP}]\n";
     let known = |rules: &str| operator("", ACCOUNT) + &lets_out(rules) + slice;
-    assert_eq!(api_server(&known(TO_PODS)), ["RF314 error"]);
+    assert_eq!(api_server(&known(TO_PODS)), ["RF315 error"]);
     assert_eq!(
         api_server(&known("{to: [{ipBlock: {cidr: 192.168.49.2/32}}], ports: [{port: 6443}]}")),
-        ["RF314 error"]
+        ["RF315 error"]
     );
     assert!(
         api_server(&known("{to: [{ipBlock: {cidr: 192.168.49.0/24}}], ports: [{port: 8443}]}")).is_empty()
     );
     let checked = run(&known(TO_PODS));
-    let finding = checked.findings.iter().find(|finding| finding.rule.code == "RF314");
+    let finding = checked.findings.iter().find(|finding| finding.rule.code == "RF315");
     let help = finding.and_then(|finding| finding.help.as_deref()).unwrap_or_default();
     assert!(help.contains("cidr: 192.168.49.2/32") && help.contains("port: 8443"), "{help}");
 }
@@ -340,4 +340,123 @@ fn a_tier_that_denies_the_resolver_cuts_dns_off_though_every_address_is_open() {
     assert!(codes(&input(denies)).is_empty(), "{:?}", codes(&input(denies)));
     let without = denies.replace("openshift-dns", "elsewhere");
     assert_eq!(codes(&input(&without)), ["RF301 error"]);
+}
+
+/// A pod of `shop` with an environment.
+fn told(name: &str, env: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\nspec: {{containers: [{{name: c, image: registry.example.com/{name}:1, {env}}}]}}\n"
+    )
+}
+
+const DENY: &str = "---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: default-deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+";
+
+const ALLOW_DNS: &str = "---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: allow-dns, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53}, {port: 53, protocol: UDP}]}]}
+";
+
+fn service(name: &str, port: u16) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{app: {name}}}, ports: [{{port: {port}}}]}}\n"
+    )
+}
+
+#[test]
+fn who_is_told_names_needs_a_resolver() {
+    let web = told("web", "env: []");
+    assert_eq!(codes(&format!("{web}{DENY}")), ["RF301 warning"], "nobody knows what it asks for");
+    let db = told("db", "env: []") + &service("db", 5432);
+    let told_db = told("web", "env: [{name: DB, value: \"postgres://db:5432/a\"}]");
+    assert_eq!(codes(&format!("{told_db}{db}{DENY}")), ["RF313 error", "RF301 error"]);
+    // The database beside pods that may ask is meant to be closed.
+    assert_eq!(codes(&format!("{web}{}{DENY}{ALLOW_DNS}", told("db", "env: []"))), ["RF301 info"]);
+    let backup = egress("{ipBlock: {cidr: 192.168.5.10/32}}", "{port: 80}");
+    assert_eq!(codes(&format!("{APP}{backup}")), ["RF301 info"], "it is told an address");
+    let outside = egress("{ipBlock: {cidr: 0.0.0.0/0}}", "{port: 443}");
+    assert_eq!(codes(&format!("{APP}{outside}")), ["RF301 warning"]);
+    let app = APP.replace("app:1", "app:1, env: [{name: PAY, value: \"https://pay.example.com\"}]");
+    assert_eq!(codes(&format!("{app}{outside}")), ["RF301 error"]);
+}
+
+#[test]
+fn commands_name_hosts_in_words() {
+    let db = told("db", "env: []") + &service("db", 5432);
+    let others = format!("{db}{DENY}{}", ALLOW_DNS.replace("{app: web}", ""));
+    for arguments in [
+        "args: [pg_dump, -h, db]",
+        "args: [nc, -z, db, \"5432\"]",
+        "command: [sh, -c, \"until nc -z db 5432; do sleep 1; done\"]",
+        "command: [sh, -c, \"pg_dump --host db app > /backup/app.sql\"]",
+        "env: [{name: PGHOST, value: db}]",
+    ] {
+        assert_eq!(codes(&format!("{}{others}", told("web", arguments))), ["RF313 error"], "{arguments}");
+    }
+    for arguments in ["args: [echo, db, \"1\"]", "args: [--db, db]", "command: [sh, -c, \"sleep 5432\"]"] {
+        assert!(codes(&format!("{}{others}", told("web", arguments))).is_empty(), "{arguments}");
+    }
+}
+
+#[test]
+fn hosts_outside_are_missed_where_nothing_outside_is_open() {
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let of =
+        |env: &str, more: &str| codes(&format!("{}{DENY}{dns}{more}", told("web", &format!("env: [{env}]"))));
+    let pay = "{name: PAYMENT_API, value: \"https://api.payments.example/v1\"}";
+    assert_eq!(of(pay, ""), ["RF314 warning"]);
+    for env in [
+        "{name: PUBLIC_URL, value: \"https://shop.example.com\"}",
+        "{name: OIDC_ISSUER, value: \"https://login.example.com\"}",
+        "{name: GF_SERVER_ROOT_URL, value: \"https://grafana.example.com\"}",
+        "{name: API, value: \"http://api.other.svc.cluster.local\"}",
+        "{name: API, value: \"http://api.corp.internal\"}",
+        "{name: API, value: \"http://192.0.2.1\"}",
+        "{name: IMAGE, value: registry.example.com/app}",
+        "{name: FORMAT, value: \"see https://a.example.com and https://b.example.com\"}",
+    ] {
+        assert!(of(env, "").is_empty(), "{env}");
+    }
+    let served = "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: shop}\nspec: {rules: [{host: api.payments.example}]}\n";
+    assert!(of(pay, served).is_empty(), "it is its own");
+    let out = egress("{ipBlock: {cidr: 198.51.100.0/24}}", "{port: 443}").replace("app: app", "app: web");
+    assert!(of(pay, &format!("---{out}")).is_empty());
+    let other_port = out.replace("443", "8443");
+    assert_eq!(of(pay, &format!("---{other_port}")), ["RF314 warning"]);
+}
+
+#[test]
+fn a_peer_for_the_whole_cluster_means_nobody_in_particular() {
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let policies = |from: &str| {
+        format!(
+            "{DENY}{dns}---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec: {{podSelector: {{matchLabels: {{app: web}}}}, policyTypes: [Ingress], ingress: [{{from: [{from}], ports: [{{port: 80}}]}}]}}\n"
+        )
+    };
+    let pods = told("web", "ports: [{containerPort: 80}]") + &told("api", "env: []");
+    assert!(codes(&format!("{pods}{}", policies("{namespaceSelector: {}}"))).is_empty());
+    assert_eq!(
+        codes(&format!("{pods}{}", policies("{podSelector: {matchLabels: {app: api}}}"))),
+        ["RF305 error"]
+    );
+}
+
+#[test]
+fn the_ports_of_a_load_balancer_are_one_finding() {
+    let service = service("web", 80)
+        .replace("spec: {", "spec: {type: LoadBalancer, ")
+        .replace("ports: [{port: 80}]", "ports: [{name: http, port: 80}, {name: https, port: 443}]");
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let manifests = format!("{}{service}{DENY}{dns}", told("web", "env: []"));
+    let checked = run(&manifests);
+    let [finding] = checked.findings.as_slice() else { panic!("{}", checked.findings.len()) };
+    assert_eq!(finding.rule.code, "RF311");
+    let help = finding.help.clone().unwrap_or_default();
+    assert!(help.contains("port: 80\n") && help.contains("port: 443\n"), "{help}");
 }

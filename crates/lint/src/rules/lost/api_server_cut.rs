@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(super) static RULE: Rule = Rule {
-    code: "RF314",
+    code: "RF315",
     name: "api-server-cut",
     severity: Severity::Error,
     since: "0.1.0",
@@ -175,7 +175,7 @@ fn is_unreachable(context: &Context<'_>, policies: &Policies<'_>, id: PodId) -> 
             Entity::Ingress | Entity::Init | Entity::Health | Entity::Unmanaged | Entity::None => false,
         },
         Who::Everyone | Who::Other => true,
-        Who::Addresses | Who::Name => known.is_empty(),
+        Who::Addresses | Who::Address | Who::Name => known.is_empty(),
         Who::Pods { .. } => false,
     };
     let ports = known

@@ -17,6 +17,7 @@ mod one_sided_ingress;
 mod one_sided_report;
 mod openings;
 mod outside;
+mod outside_host_cut;
 mod passage;
 mod probes_blocked;
 mod references;
@@ -44,5 +45,6 @@ pub(super) static RULES: &[&Rule] = &[
     &load_balancer_cut::RULE,
     &statefulset_peers_cut::RULE,
     &dependency_cut::RULE,
+    &outside_host_cut::RULE,
     &api_server_cut::RULE,
 ];

@@ -2,6 +2,7 @@
 //! which that lies.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
 };
@@ -17,10 +18,12 @@ use ringfence_model::{
     verdict::{Direction, Outcome, Reason},
     workload::{Pod, PodId},
 };
+use ringfence_policy::compiled::CellId;
 
 use super::{
     openings::{Opening, Policies, Who},
     passage::{Cut, denied, flow},
+    references::{Services, outside, references},
 };
 use crate::{
     context::Context,
@@ -52,6 +55,7 @@ pub(super) struct Culprit {
 }
 
 /// What a pod's questions come to.
+#[derive(Clone)]
 pub(super) enum Asking {
     /// They pass, or it is not known whether they do.
     Passes,
@@ -63,9 +67,14 @@ pub(super) enum Asking {
 pub(super) struct Questions<'c, 'a> {
     context: &'c Context<'a>,
     pub(super) policies: Policies<'c>,
+    services: Services<'c>,
     /// Whether the pods of a namespace show that they could answer questions.
     answering: BTreeMap<&'c str, bool>,
+    /// What the questions of pods come to that no policy can tell apart; nothing where their nodes may matter.
+    known: Option<RefCell<Known>>,
 }
+
+type Known = BTreeMap<(CellId, Protocol), Asking>;
 
 impl<'c, 'a> Questions<'c, 'a> {
     pub(super) fn new(context: &'c Context<'a>) -> Self {
@@ -74,7 +83,17 @@ impl<'c, 'a> Questions<'c, 'a> {
             let answers = pod.ports.iter().any(|port| POD_PORTS.contains(&port.port));
             *answering.entry(&pod.namespace).or_default() |= answers;
         }
-        Self { context, policies: Policies::new(context), answering }
+        let resolvers = context.facts().dns.iter().flat_map(|resolver| &resolver.pods);
+        let on_nodes =
+            resolvers.filter_map(|id| context.cluster.pod(*id)).any(|resolver| resolver.host_network);
+        let known = (!on_nodes && context.cluster.cilium_policies.is_empty()).then(RefCell::default);
+        Self {
+            context,
+            policies: Policies::new(context),
+            services: Services::new(context.cluster),
+            answering,
+            known,
+        }
     }
 
     /// The pods that ask the cluster's resolver.
@@ -92,6 +111,23 @@ impl<'c, 'a> Questions<'c, 'a> {
 
     /// What becomes of the questions that a pod asks over a protocol.
     pub(super) fn ask(&self, id: PodId, protocol: Protocol) -> Asking {
+        let cell = self.known.as_ref().and_then(|known| Some((known, self.context.reach().cell_of(id)?)));
+        let Some((known, cell)) = cell else { return self.ask_anew(id, protocol) };
+        let asked = known.borrow().get(&(cell, protocol)).cloned();
+        match asked {
+            Some(Asking::Cut(culprits, sample)) => {
+                Asking::Cut(culprits, sample.map(|flow| Flow { from: Endpoint::Pod(id), ..flow }))
+            }
+            Some(Asking::Passes) => Asking::Passes,
+            None => {
+                let asking = self.ask_anew(id, protocol);
+                known.borrow_mut().insert((cell, protocol), asking.clone());
+                asking
+            }
+        }
+    }
+
+    fn ask_anew(&self, id: PodId, protocol: Protocol) -> Asking {
         let resolvers = &self.context.facts().dns;
         let mut culprits = Vec::new();
         let mut sample = None;
@@ -167,7 +203,7 @@ impl<'c, 'a> Questions<'c, 'a> {
             NAMESPACES.contains(&namespace) || self.answering.get(namespace).copied().unwrap_or(true)
         };
         match opening.who {
-            Who::Everyone | Who::Addresses | Who::Other => true,
+            Who::Everyone | Who::Addresses | Who::Address | Who::Other => true,
             Who::Name => false,
             Who::Entity(entity) => entity != Entity::None,
             Who::Pods { own: Some(own), .. } => answers(own),
@@ -188,10 +224,18 @@ impl<'c, 'a> Questions<'c, 'a> {
         openings.iter().any(|opening| matches!(opening.who, Who::Pods { .. } | Who::Name))
     }
 
-    /// Whether rules let a pod out to anything.
+    /// Whether a pod's environment or arguments name Services, or hosts outside to which rules may let it out.
+    pub(super) fn is_told_names(&self, id: PodId) -> bool {
+        self.context.cluster.pod(id).is_some_and(|pod| {
+            !references(self.context, &self.services, pod).is_empty()
+                || (self.is_let_out(id) && !outside(&self.services, pod).is_empty())
+        })
+    }
+
+    /// Whether rules let a pod out to anything that may have a name: one address is more likely to be known itself.
     pub(super) fn is_let_out(&self, id: PodId) -> bool {
         let openings = self.policies.openings(id, Direction::Egress, None);
-        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None)))
+        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None) | Who::Address))
     }
 
     /// Whether a namespace shows a pod that runs.

@@ -97,6 +97,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     ),
                 );
                 nobody::describe(context, place, near, finding);
+                if let (Some(near), Some(claim)) = (near, repair::more_peers(rule.action))
+                    && near.sets.len() == 1
+                {
+                    finding.likely_fix("correct the selector", repair::nearest(context, place, near), claim);
+                }
                 let slip = near.filter(|near| near.is_slip());
                 let certain =
                     slip.is_some_and(|near| near.sets.len() == 1 && near.kind == NearKind::ValueSlip);

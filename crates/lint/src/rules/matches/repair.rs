@@ -51,6 +51,21 @@ pub(super) fn slip(context: &Context<'_>, place: &Place<'_>, near: &Near<'_>) ->
     }
 }
 
+/// Writes what the nearest pods have, slip or not.
+pub(super) fn nearest(context: &Context<'_>, place: &Place<'_>, near: &Near<'_>) -> Option<Vec<Edit>> {
+    let (key, value) = near.instead?;
+    let selector = place.pod.as_ref()?;
+    match near.kind {
+        NearKind::ValueSlip | NearKind::AlikeValue => {
+            replace_value(context, place, selector, &near.requirement, value)
+        }
+        NearKind::KeySlip | NearKind::OtherKey => {
+            replace_key(context, place, selector, &near.requirement, key)
+        }
+        NearKind::OneMissing => None,
+    }
+}
+
 /// Gives a requirement another value.
 pub(super) fn replace_value(
     context: &Context<'_>,

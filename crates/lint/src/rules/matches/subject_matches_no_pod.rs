@@ -88,6 +88,13 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         if near.is_none() && nobody::is_an_operators(context, place) {
             finding.severity(Severity::Info);
         }
+        if let Some(likely) = near.filter(|near| !near.is_slip())
+            && let [only] = likely.sets.as_slice()
+            && let Some(pod) = only.workload.pods.first()
+        {
+            let claim = repair::one_more_policy(context, *pod);
+            finding.likely_fix("correct the selector", repair::nearest(context, place, likely), claim);
+        }
         if let Some(near) = near.filter(|near| near.is_slip()) {
             let free = free.get_or_insert_with(|| unselected(context, &selections.parts));
             if let [only] = near.sets.as_slice()
