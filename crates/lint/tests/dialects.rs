@@ -287,24 +287,22 @@ fn an_empty_list_of_cilium_isolates_nothing_unless_something_else_does() {
         )
     };
     let lines = found("", &policy("ingress: [], egress: []"));
-    assert_eq!(
-        lines,
-        [
-            "RF718 error: `shop/p` isolates nothing for ingress: `shop/a` stays open",
-            "RF718 error: `shop/p` isolates nothing for egress: `shop/a` stays open"
-        ]
-    );
+    let refused = "RF718 error: `shop/p` has no rule, so Cilium refuses it and enforces nothing";
+    assert_eq!(lines, [refused]);
+    assert_eq!(found("", &policy("ingress: [], enableDefaultDeny: {ingress: true}")), [refused]);
+    let beside = found("", &policy("ingress: [], egress: [{toEntities: [world]}]"));
+    assert_eq!(beside, ["RF718 error: `shop/p` isolates nothing for ingress: `shop/a` stays open"]);
     for fine in [
         "ingress: [{}]",
-        "ingress: [], enableDefaultDeny: {ingress: true}",
-        "ingress: [], enableDefaultDeny: {ingress: false}",
+        "ingress: [], egress: [{}], enableDefaultDeny: {ingress: true}",
+        "ingress: [], egress: [{}], enableDefaultDeny: {ingress: false}",
         "ingress: [], ingressDeny: [{fromEntities: [world]}]",
     ] {
         let lines = found("", &policy(fine));
         assert!(!lines.iter().any(|line| line.starts_with("RF718")), "{fine}: {lines:?}");
     }
     let other = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: shop}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n";
-    let lines = found("", &(policy("ingress: []") + other));
+    let lines = found("", &(policy("ingress: [], egress: [{}]") + other));
     assert!(!lines.iter().any(|line| line.starts_with("RF718")), "{lines:?}");
 }
 
