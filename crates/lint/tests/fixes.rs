@@ -41,3 +41,51 @@ fn the_repairs_of_the_examples_hold_and_are_idempotent() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// A web and its database, of which the web is not let out: the policy that is missing goes to the end of the text.
+const ONE_SIDED: &str = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: NAME, labels: {app: web}}
+spec: {containers: [{name: web, image: web, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: NAME, labels: {app: db}}
+spec: {containers: [{name: db, image: db, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: default-deny, namespace: NAME}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: NAME}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: web}}}]
+      ports: [{port: 5432}]
+";
+
+#[test]
+fn repairs_that_are_tried_together_do_what_they_would_do_alone() {
+    let several: String = (0..9).map(|number| ONE_SIDED.replace("NAME", &format!("shop-{number}"))).collect();
+    for texts in [several.clone(), several.trim_end().to_owned()] {
+        let planned = fix::plan(&text(&texts), &Settings::default());
+        let of_rule = |code: &str| planned.applied.iter().filter(|(rule, _)| *rule == code).count();
+        assert_eq!((of_rule("RF305"), planned.refused.len()), (9, 0), "{:?}", planned.applied);
+        let new = &planned.files.first().unwrap().new;
+        assert!(new.starts_with(texts.trim_start()), "only added to");
+        for number in 0..9 {
+            let alone =
+                fix::plan(&text(&ONE_SIDED.replace("NAME", &format!("shop-{number}"))), &Settings::default());
+            let added = alone.files.first().unwrap();
+            let added = added.new.strip_prefix(added.old.as_str()).unwrap();
+            assert!(new.contains(added.trim()), "{new}\nlacks\n{added}");
+        }
+        assert!(!new.contains("\n\n"), "{new}");
+        assert!(fix::plan(&text(new), &Settings::default()).files.is_empty(), "idempotent");
+    }
+}

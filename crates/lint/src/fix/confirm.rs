@@ -10,24 +10,32 @@ use ringfence_policy::Compiled;
 
 use crate::finding::Claim;
 
-/// Holds a claim against the engine.
-pub(super) fn confirm(claim: &Claim, before: &Compiled, after: &Compiled) -> Result<(), String> {
+/// Holds claims, which are of one kind, against the engine.
+pub(super) fn confirm<'a>(
+    claims: impl IntoIterator<Item = &'a Claim>,
+    before: &Compiled,
+    after: &Compiled,
+) -> Result<(), String> {
     let found = diff(before, after, true);
+    claims.into_iter().try_for_each(|claim| confirm_one(claim, &found, before, after))
+}
+
+fn confirm_one(claim: &Claim, found: &Diff, before: &Compiled, after: &Compiled) -> Result<(), String> {
     match claim {
         Claim::ChangesNothing => match found.changes.first() {
             None => Ok(()),
-            Some(change) => Err(format!("it changes {}", connection(&found, change))),
+            Some(change) => Err(format!("it changes {}", connection(found, change))),
         },
         Claim::Opens(opened) => {
             if let Some(change) = found.changes.iter().find(|change| change.kind != Kind::Opened) {
-                return Err(format!("it cuts {}", connection(&found, change)));
+                return Err(format!("it cuts {}", connection(found, change)));
             }
             passes(opened, before, false)?;
             passes(opened, after, true)
         }
         Claim::Cuts(cut) => {
             if let Some(change) = found.changes.iter().find(|change| change.opened) {
-                return Err(format!("it opens {}", connection(&found, change)));
+                return Err(format!("it opens {}", connection(found, change)));
             }
             passes(cut, before, true)?;
             passes(cut, after, false)

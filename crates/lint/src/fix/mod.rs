@@ -2,16 +2,18 @@
 //! before it counts: the finding must be gone, nothing worse may appear, and the engine must confirm what the repair
 //! claims to do.
 
+mod batch;
 mod confirm;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
 use ringfence_manifest as manifest;
 use ringfence_model::origin::SourceId;
 
+use self::batch::batch;
 use crate::{
     finding::{Finding, Fix},
     input::Input,
@@ -53,14 +55,19 @@ fn identity(finding: &Finding) -> Identity {
     (finding.rule.code, finding.message.clone())
 }
 
+/// How many repairs are tried out together at most: reading and judging a cluster takes as long for one as for many.
+const WIDTH: usize = 64;
+
 /// Makes every repair that can be confirmed. Repairs are made one after the other, each on the texts that the one before
-/// left, until none of those that are offered do: making them again changes nothing.
+/// left, until none of those that are offered do: making them again changes nothing. Those that have nothing to do with each
+/// other are made together, and one by one if that does not do.
 #[must_use]
 pub fn plan(texts: &[manifest::Input], settings: &Settings) -> Planned {
     plan_seen(texts, settings, |_, _, _| ())
 }
 
-/// [`plan`], with somebody who looks on: every repair that is made, and the input before and after it.
+/// [`plan`], with somebody who looks on: every repair that is made, and the input before and after it (and after those that
+/// are made together with it).
 #[must_use]
 pub fn plan_seen(
     texts: &[manifest::Input],
@@ -73,13 +80,12 @@ pub fn plan_seen(
     let mut planned = Planned::default();
     let mut tried: BTreeSet<Identity> = BTreeSet::new();
     let mut round = 0;
+    let mut width = WIDTH;
     let mut seen = BTreeSet::from([fingerprint(&current)]);
     loop {
-        let next = checked
-            .findings
-            .iter()
-            .find(|finding| finding.fix.is_some() && !tried.contains(&identity(finding)));
-        let Some((finding, fix)) = next.and_then(|finding| Some((finding, finding.fix.as_ref()?))) else {
+        let offered = checked.findings.iter().filter(|finding| !tried.contains(&identity(finding)));
+        let chosen = batch(offered, width, &current);
+        if chosen.is_empty() {
             // What did not do at first may do now that others are made.
             if planned.refused.is_empty() || planned.applied.len() == round {
                 break;
@@ -88,23 +94,27 @@ pub fn plan_seen(
             tried.clear();
             planned.refused.clear();
             continue;
-        };
-        let attempted = attempt(&current, &input, &checked, finding, fix, settings).and_then(|attempt| {
+        }
+        let attempted = attempt(&current, &input, &checked, &chosen, settings).and_then(|attempt| {
             let new = seen.insert(fingerprint(&attempt.texts));
             new.then_some(attempt).ok_or_else(|| "another repair undoes it".to_owned())
         });
-        match attempted {
-            Ok(Attempt { texts, input: new_input, checked: new_checked }) => {
-                made(fix, &input, &new_input);
-                planned.applied.push((finding.rule.code, fix.title.clone()));
+        match (attempted, chosen.as_slice()) {
+            (Ok(Attempt { texts, input: new_input, checked: new_checked }), _) => {
+                for (finding, fix) in chosen {
+                    made(fix, &input, &new_input);
+                    planned.applied.push((finding.rule.code, fix.title.clone()));
+                }
                 current = texts;
                 input = new_input;
                 checked = new_checked;
+                width = (2 * width).min(WIDTH);
             }
-            Err(reason) => {
+            (Err(reason), [(finding, _)]) => {
                 tried.insert(identity(finding));
-                planned.refused.push((finding.clone(), reason));
+                planned.refused.push(((*finding).clone(), reason));
             }
+            (Err(_), several) => width = several.len() / 2,
         }
     }
     planned.files = texts
@@ -138,47 +148,64 @@ struct Attempt {
     checked: Checked,
 }
 
-/// Tries one repair; the reason if it does not do.
+/// Tries repairs together; the reason if they do not do.
 fn attempt(
     texts: &[manifest::Input],
     before: &Input,
     checked: &Checked,
-    finding: &Finding,
-    fix: &Fix,
+    chosen: &[(&Finding, &Fix)],
     settings: &Settings,
 ) -> Result<Attempt, String> {
-    let texts = edited(texts, fix)?;
+    let texts = edited(texts, chosen.iter().map(|(_, fix)| *fix))?;
     let after = Input::read(texts.clone(), settings);
     if unreadable(&after) > unreadable(before) {
         return Err("the API server would reject the result".to_owned());
     }
     let now = check(&after, settings);
-    let wanted = identity(finding);
-    let count = |checked: &Checked| checked.findings.iter().filter(|other| identity(other) == wanted).count();
-    if count(&now) >= count(checked) {
+    let (known, left) = (counted(checked), counted(&now));
+    let wanted = counted_of(chosen.iter().map(|(finding, _)| *finding));
+    let number = |counts: &BTreeMap<Identity, usize>, one| counts.get(one).copied().unwrap_or_default();
+    if wanted.iter().any(|(one, repaired)| number(&left, one) + repaired > number(&known, one)) {
         return Err("it does not make the finding go away".to_owned());
     }
-    let known: BTreeSet<Identity> = checked.findings.iter().map(identity).collect();
     let worse = now
         .findings
         .iter()
-        .find(|other| other.severity == Severity::Error && !known.contains(&identity(other)));
+        .find(|other| other.severity == Severity::Error && !known.contains_key(&identity(other)));
     if let Some(worse) = worse {
         return Err(format!("it brings another error: {} {}", worse.rule.code, worse.message));
     }
-    confirm::confirm(&fix.claim, &before.compiled, &after.compiled)?;
+    let claims = chosen.iter().map(|(_, fix)| &fix.claim);
+    confirm::confirm(claims, &before.compiled, &after.compiled)?;
     Ok(Attempt { texts, input: after, checked: now })
 }
 
-/// The texts with the edits of a repair.
-pub(crate) fn edited(texts: &[manifest::Input], fix: &Fix) -> Result<Vec<manifest::Input>, String> {
+fn counted(checked: &Checked) -> BTreeMap<Identity, usize> {
+    counted_of(&checked.findings)
+}
+
+/// How many findings of each identity there are.
+fn counted_of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> BTreeMap<Identity, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(identity(finding)).or_default() += 1;
+    }
+    counts
+}
+
+/// The texts with the edits of repairs.
+pub(crate) fn edited<'f>(
+    texts: &[manifest::Input],
+    chosen: impl Iterator<Item = &'f Fix> + Clone,
+) -> Result<Vec<manifest::Input>, String> {
     let mut texts = texts.to_vec();
-    let sources: BTreeSet<SourceId> = fix.edits.iter().map(|edit| edit.origin.source).collect();
+    let edits = || chosen.clone().flat_map(|fix| &fix.edits);
+    let sources: BTreeSet<SourceId> = edits().map(|edit| edit.origin.source).collect();
     for source in sources {
         let Some(text) = texts.get_mut(source.0 as usize) else {
             return Err("it changes a text that is not there".to_owned());
         };
-        let edits: Vec<_> = fix.edits.iter().filter(|edit| edit.origin.source == source).cloned().collect();
+        let edits: Vec<_> = edits().filter(|edit| edit.origin.source == source).cloned().collect();
         text.text = manifest::edit::apply(&text.text, &edits).map_err(|error| error.to_string())?;
     }
     Ok(texts)
