@@ -11,10 +11,11 @@ use ringfence_model::{diagnostic::Severity as Level, origin::Origin};
 
 use crate::{
     context::Context,
-    finding::{Finding, Fix},
+    finding::{Claim, Finding, Fix},
     fix::edited,
     input::Input,
     rule::{Rule, Severity},
+    rules,
     run::run,
     settings::Settings,
 };
@@ -34,6 +35,9 @@ const CAUSES: [&str; 3] = ["RF201", "RF503", "RF505"];
 /// Rules about what comes of it, beside those of RF3xx.
 const CONSEQUENCES: [&str; 9] =
     ["RF405", "RF407", "RF410", "RF501", "RF502", "RF504", "RF507", "RF509", "RF510"];
+
+/// Rules to which others leave what they would say too.
+const SIDES: [&str; 2] = ["RF304", "RF305"];
 
 fn is_cause(rule: &Rule) -> bool {
     rule.code.starts_with("RF1") || CAUSES.contains(&rule.code)
@@ -181,11 +185,14 @@ impl Trial<'_> {
             .filter_map(|at| Some((*at, finding(at)?)))
             .filter(|(_, one)| causes.iter().any(|cause| may_explain(cause.rule, one.rule)))
             .collect();
-        let mut rules: Vec<&'static Rule> = asked.iter().map(|(_, one)| one.rule).collect();
-        rules.sort_by_key(|rule| rule.code);
-        rules.dedup_by_key(|rule| rule.code);
-        let texts = edited(self.texts, causes.iter().map(|cause| &cause.fix));
-        let Some(texts) = texts.ok().filter(|_| !rules.is_empty()) else { return Vec::new() };
+        let mut asked_rules: Vec<&'static Rule> = asked.iter().map(|(_, one)| one.rule).collect();
+        if !asked_rules.is_empty() {
+            asked_rules.extend(SIDES.iter().filter_map(|code| rules::find(code)));
+        }
+        asked_rules.sort_by_key(|rule| rule.code);
+        asked_rules.dedup_by_key(|rule| rule.code);
+        let texts = edited(self.texts, &causes.iter().map(|cause| &cause.fix).collect::<Vec<&Fix>>());
+        let Some(texts) = texts.ok().filter(|_| !asked_rules.is_empty()) else { return Vec::new() };
         let after = Input::read(texts, self.settings);
         let unreadable =
             |input: &Input| input.diagnostics.iter().filter(|found| found.severity == Level::Error).count();
@@ -193,7 +200,12 @@ impl Trial<'_> {
             return Vec::new();
         }
         let context = Context::new(&after, self.settings);
-        let (left, _, _) = context.suppressions().apply(run(&context, &rules));
+        let (left, _, _) = context.suppressions().apply(run(&context, &asked_rules));
+        // What a rule of one side says now, others leave to it.
+        let new_sides: Vec<&Finding> = (left.iter())
+            .filter(|one| SIDES.contains(&one.rule.code))
+            .filter(|one| !self.findings.iter().any(|known| known.message == one.message))
+            .collect();
         let shift = Shift::new(causes.iter().flat_map(|cause| &cause.fix.edits));
         asked
             .into_iter()
@@ -205,6 +217,7 @@ impl Trial<'_> {
                 let place = (finding.origin.source, shift.later(finding.origin)?);
                 let mut there = left.filter(|other| (other.origin.source, other.origin.start) == place);
                 match there.next() {
+                    None if new_sides.iter().any(|side| same_pods(side, finding)) => None,
                     None => Some((at, Becomes::Nothing)),
                     Some(rest) => Some((at, Becomes::Less(Box::new(shift.back(rest)?)))),
                 }
@@ -234,10 +247,19 @@ impl Trial<'_> {
                 needed.entry(*at).or_default().push(left_out.at);
             }
         }
-        // With any one left out another rule may tell of the gap: then it takes them all.
-        let all: Vec<usize> = causes.iter().map(|cause| cause.at).collect();
-        needed.into_iter().map(|(at, by)| (at, if by.is_empty() { all.clone() } else { by })).collect()
+        // Where each could be left out, no single one of them is the cause.
+        needed.into_iter().filter(|(_, by)| !by.is_empty()).collect()
     }
+}
+
+/// Whether two findings are about connections between the same pods.
+fn same_pods(a: &Finding, b: &Finding) -> bool {
+    let flows = |finding: &'_ Finding| match finding.fix.as_ref().map(|fix| fix.claim.clone()) {
+        Some(Claim::Opens(flows)) => flows,
+        _ => Vec::new(),
+    };
+    let others = flows(b);
+    flows(a).iter().any(|flow| others.iter().any(|other| (&flow.from, &flow.to) == (&other.from, &other.to)))
 }
 
 /// Where things are after some edits.
