@@ -8,6 +8,7 @@ mod allow;
 pub mod baseline;
 mod consequences;
 mod context;
+mod copies;
 mod default_deny;
 mod exposure;
 pub mod facts;

@@ -46,6 +46,8 @@ pub struct Locator<'s> {
 struct Text<'s> {
     text: &'s str,
     documents: OnceLock<Vec<Place<'s>>>,
+    /// Where its lines start.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// One document of a text.
@@ -67,6 +69,8 @@ pub(crate) struct Spot<'l, 's> {
     pub(crate) document: &'l document::Document<'s>,
     /// What is in it.
     pub(crate) outline: &'l Outline<'s>,
+    /// Where the lines of the text start.
+    pub(crate) lines: &'l [usize],
 }
 
 impl<'s> Locator<'s> {
@@ -76,6 +80,7 @@ impl<'s> Locator<'s> {
         let text = |source: &'s ringfence_model::origin::Source| Text {
             text: &source.text,
             documents: OnceLock::new(),
+            lines: OnceLock::new(),
         };
         Self { texts: sources.iter().map(|(_, source)| text(source)).collect() }
     }
@@ -146,7 +151,20 @@ impl<'s> Locator<'s> {
         let outline = place.outline.get_or_init(|| {
             parse::parse(document.text, document.span.start).ok().flatten().map(Outline::new)
         });
-        Some(Spot { source: at.source, text: text.text, document, outline: outline.as_ref()? })
+        let lines = text.lines.get_or_init(|| {
+            std::iter::once(0)
+                .chain(memchr::memchr_iter(b'\n', text.text.as_bytes()).map(|at| at + 1))
+                .collect()
+        });
+        Some(Spot { source: at.source, text: text.text, document, outline: outline.as_ref()?, lines })
+    }
+
+    /// The document that contains `at`, with the one before it and the one behind it.
+    pub(crate) fn neighbours(&self, at: Origin) -> Option<[Option<&document::Document<'s>>; 3]> {
+        let places = self.texts.get(at.source.0 as usize)?.documents.get()?;
+        let behind = places.partition_point(|place| place.document.span.start <= at.start);
+        let of = |at: Option<usize>| at.and_then(|at| places.get(at)).map(|place| &place.document);
+        Some([of(behind.checked_sub(2)), of(behind.checked_sub(1)), of(Some(behind))])
     }
 }
 

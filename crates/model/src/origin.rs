@@ -1,6 +1,6 @@
 //! Where a value was written. In: source texts by name. Out: origins that turn into `file:line:column` and snippets.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use crate::Text;
 
@@ -53,7 +53,12 @@ pub struct Source {
     /// The whole text.
     pub text: Text,
     lines: OnceLock<Vec<u32>>,
+    /// The number of characters that begin before every block of bytes; asked for only where lines are long.
+    blocks: OnceLock<Vec<u32>>,
 }
+
+/// Bytes of a block in [`Source::characters_before`]; the column of a place in a shorter line is counted.
+const BLOCK: usize = 1 << 12;
 
 impl Source {
     /// Byte offset of the start of every line; built on first use.
@@ -76,21 +81,53 @@ impl Source {
         let line = lines.partition_point(|start| *start <= offset).max(1);
         let start = lines.get(line - 1).copied().unwrap_or(0) as usize;
         let end = (offset as usize).min(self.text.len());
-        let column = self.text.get(start..end).map_or(0, |before| before.chars().count());
+        let column = if end.saturating_sub(start) > BLOCK {
+            self.characters_before(end).saturating_sub(self.characters_before(start))
+        } else {
+            self.text.get(start..end).map_or(0, |before| before.chars().count())
+        };
         Position {
             line: u32::try_from(line).unwrap_or(u32::MAX),
             column: u32::try_from(column + 1).unwrap_or(u32::MAX),
         }
     }
 
+    /// How many characters begin before a byte: what the blocks before its own hold, and the rest counted. A text that is one
+    /// line of many megabytes is not counted anew for every place in it.
+    fn characters_before(&self, byte: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let begin = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+        let blocks = self.blocks.get_or_init(|| {
+            let mut sum = 0;
+            let before = bytes.chunks(BLOCK).map(|block| {
+                let before = sum;
+                sum += u32::try_from(begin(block)).unwrap_or(u32::MAX);
+                before
+            });
+            before.collect()
+        });
+        let (block, from) = (byte / BLOCK, byte / BLOCK * BLOCK);
+        match blocks.get(block) {
+            Some(before) => *before as usize + bytes.get(from..byte).map_or(0, begin),
+            None => begin(bytes),
+        }
+    }
+
+    /// The bytes of a line (from 1) without its line break; nothing past the end.
+    #[must_use]
+    pub fn line_span(&self, line: u32) -> Option<Range<usize>> {
+        let lines = self.lines();
+        let index = (line as usize).saturating_sub(1);
+        let start = *lines.get(index)? as usize;
+        let end = lines.get(index + 1).map_or(self.text.len(), |next| *next as usize);
+        let kept = self.text.get(start..end)?.trim_end_matches(['\n', '\r']).len();
+        Some(start..start + kept)
+    }
+
     /// The text of a line (from 1) without its line break; empty past the end.
     #[must_use]
     pub fn line(&self, line: u32) -> &str {
-        let lines = self.lines();
-        let index = (line as usize).saturating_sub(1);
-        let Some(start) = lines.get(index) else { return "" };
-        let end = lines.get(index + 1).map_or(self.text.len(), |next| *next as usize);
-        self.text.get(*start as usize..end).unwrap_or("").trim_end_matches(['\n', '\r'])
+        self.line_span(line).and_then(|span| self.text.get(span)).unwrap_or("")
     }
 }
 
@@ -104,7 +141,8 @@ impl Sources {
     /// Adds a text and returns its number.
     pub fn add(&mut self, name: impl Into<Text>, text: impl Into<Text>) -> SourceId {
         let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX - 1));
-        self.sources.push(Source { name: name.into(), text: text.into(), lines: OnceLock::new() });
+        let (name, text) = (name.into(), text.into());
+        self.sources.push(Source { name, text, lines: OnceLock::new(), blocks: OnceLock::new() });
         id
     }
 
@@ -153,5 +191,22 @@ mod tests {
         assert_eq!(sources.get(id).unwrap().line(2), "bc: 2");
         assert_eq!(sources.get(id).unwrap().line(9), "");
         assert_eq!(sources.position(Origin::NONE), None);
+    }
+
+    #[test]
+    fn columns_of_long_lines_are_the_same_as_of_short_ones() {
+        let text = format!("a\n{}\nb", "é{x".repeat(5_000));
+        let mut sources = Sources::default();
+        let id = sources.add("a.json", text.as_str());
+        let source = sources.get(id).unwrap();
+        for (offset, _) in text.char_indices().skip(2).step_by(7) {
+            let column = text.get(2..offset).map(|before| before.chars().count()).unwrap() + 1;
+            if offset < text.len() - 2 {
+                let position = source.position(u32::try_from(offset).unwrap());
+                assert_eq!(position, Position { line: 2, column: u32::try_from(column).unwrap() });
+            }
+        }
+        assert_eq!(source.line_span(2), Some(2..text.len() - 2));
+        assert_eq!(source.line_span(4), None);
     }
 }

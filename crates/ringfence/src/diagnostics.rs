@@ -107,19 +107,17 @@ struct Excerpt<'a> {
 fn excerpt(source: &Source, origin: Origin) -> Option<Excerpt<'_>> {
     let text: &str = &source.text;
     let start = origin.start as usize;
-    let before = text.get(..start)?;
-    let first = before.rfind('\n').map_or(0, |at| at + 1);
-    let wanted = (origin.end as usize).clamp(start, text.len());
+    let line = source.position(origin.start).line;
+    let first = source.line_span(line)?.start;
+    let wanted = (origin.end as usize).clamp(start.min(text.len()), text.len());
     let mut end = first;
-    for _ in 0..MOST_LINES {
-        let rest = text.get(end..)?;
-        let line = rest.find('\n').unwrap_or(rest.len());
-        if line > LONGEST_LINE {
+    for line in line..line.saturating_add(MOST_LINES) {
+        let Some(span) = source.line_span(line) else { break };
+        if span.len() > LONGEST_LINE {
             return None;
         }
-        let stop = end + line;
-        end = (stop + 1).min(text.len());
-        if wanted <= end {
+        end = span.end;
+        if text.get(end..wanted).is_none_or(|rest| rest.trim().is_empty()) {
             break;
         }
     }

@@ -31,23 +31,23 @@ pub fn remove_document(locator: &Locator<'_>, at: Origin) -> Option<Vec<Edit>> {
     let first_in_text = ground.slice(0, start)?.trim_start_matches('\u{feff}').is_empty();
     let header = if first_in_text { header(text) } else { 0 };
     let edit = ground.edit(start + header, end, "")?;
-    // The other documents are as they were.
+    // The documents beside it are as they were; what is further away cannot have changed.
+    let [before, _, behind] = locator.neighbours(at)?;
+    let first = before.map_or(0, |document| document.span.start);
+    let around = ground.slice(first as usize, behind.map_or(end, |document| document.span.end as usize))?;
     let others = |text: &str| -> Vec<String> {
         let documents = split(text).into_iter();
         documents.map(|document| document.text.to_owned()).collect()
     };
-    let mut meant: Vec<String> = split(ground.text)
-        .into_iter()
-        .filter(|document| document.span.start as usize != start)
-        .map(|document| document.text.to_owned())
-        .collect();
+    let mut meant: Vec<String> =
+        [before, behind].into_iter().flatten().map(|document| document.text.to_owned()).collect();
     let kept = text.get(..header)?;
     if !kept.is_empty() && meant.first().is_none_or(|next| next.starts_with("---")) {
         meant.insert(0, kept.to_owned());
     } else if let Some(next) = meant.first_mut().filter(|_| !kept.is_empty()) {
         next.insert_str(0, kept);
     }
-    let result = apply(ground.text, std::slice::from_ref(&edit)).ok()?;
+    let result = apply(around, &[edit.behind(first)?]).ok()?;
     (others(&result) == meant).then(|| vec![edit])
 }
 
@@ -81,7 +81,7 @@ pub fn append_document(locator: &Locator<'_>, source: SourceId, value: &Value) -
     let at = Origin { source, start: end, end };
     let inside = |start: u32| Origin { start, end: start, ..at };
     let ground = last.and_then(|last| Ground::new(locator, inside(last.span.start)));
-    let line_break = line_break(text);
+    let line_break = ground.as_ref().map_or_else(|| line_break(text), Ground::line_break);
     let root = ground.as_ref().map(|ground| (ground, ground.outline.root()));
     let style = root.as_ref().map_or(Style::new(line_break), |(ground, root)| ground.style(*root));
     let ends_open = !text.is_empty() && !text.ends_with('\n');
@@ -93,18 +93,20 @@ pub fn append_document(locator: &Locator<'_>, source: SourceId, value: &Value) -
     let marker = if nothing_before || is_json { String::new() } else { format!("---{line_break}") };
     let (before, behind) = if ends_open { (line_break, "") } else { ("", line_break) };
     let edit = Edit { origin: at, replacement: format!("{before}{marker}{document}{behind}") };
-    checked(text, edit, value)
+    // Only the last document can change, and not even that behind its last bracket.
+    let closed = root.as_ref().is_some_and(|(ground, root)| ground.is_flow(*root))
+        && last.is_some_and(|last| last.text.trim_end().ends_with(['}', ']']));
+    let first = if closed { end } else { last.map_or(0, |last| last.span.start) };
+    checked(text.get(first as usize..)?, first, edit, value)
 }
 
-/// The edit, if the documents of the text still mean what they did and the new one is behind them.
-fn checked(text: &str, edit: Edit, value: &Value) -> Option<Vec<Edit>> {
-    let result = apply(text, std::slice::from_ref(&edit)).ok()?;
-    let (old, new) = (split(text), split(&result));
-    // Only the last document can have changed; one that has an error keeps it.
-    let same = old.len().saturating_sub(1);
-    if old.get(..same)? != new.get(..same)? {
-        return None;
-    }
+/// The edit, if what begins at byte `first` still means what it did, and the new document is behind it.
+fn checked(rest: &str, first: u32, edit: Edit, value: &Value) -> Option<Vec<Edit>> {
+    let result = apply(rest, &[edit.behind(first)?]).ok()?;
+    let (old, new) = (split(rest), split(&result));
+    // Where the last document stays byte for byte, and that is most often so, it need not be read. One that has an error
+    // keeps it.
+    let same = old.iter().zip(&new).take_while(|(old, new)| old.text == new.text).count();
     let mut meant: Vec<Option<Meaning>> = old.get(same..)?.iter().filter_map(meaning).collect();
     meant.push(Some(Meaning::from(value)));
     let found: Vec<Option<Meaning>> = new.get(same..)?.iter().filter_map(meaning).collect();

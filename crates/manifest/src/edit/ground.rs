@@ -14,6 +14,9 @@ use crate::{
     parse,
 };
 
+/// How far blocks are indented where no other block shows it.
+const BLOCK_STEP: usize = 2;
+
 /// One document and the text around it. Bytes are those of the whole text.
 pub(super) struct Ground<'l, 's> {
     spot: Spot<'l, 's>,
@@ -134,21 +137,23 @@ impl<'l, 's> Ground<'l, 's> {
     /// Where the line that contains `at` starts, behind a byte order mark.
     pub(super) fn line_start(&self, at: usize) -> usize {
         let first = if self.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        self.slice(0, at).and_then(|before| before.rfind('\n')).map_or(first.min(at), |end| end + 1)
+        let behind = self.spot.lines.partition_point(|start| *start <= at);
+        let start = behind.checked_sub(1).and_then(|line| self.spot.lines.get(line));
+        start.copied().filter(|start| *start > 0).unwrap_or_else(|| first.min(at))
     }
 
     /// Where the line that contains `at` ends, its line break left out.
     pub(super) fn line_end(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        let line = rest.split('\n').next().unwrap_or_default();
-        let cut = if line.len() < rest.len() { line.strip_suffix('\r').unwrap_or(line) } else { line };
-        at + cut.len()
+        let next = self.next_line(at);
+        let line = self.slice(at, next).unwrap_or_default();
+        let kept = line.strip_suffix("\r\n").or_else(|| line.strip_suffix('\n')).unwrap_or(line);
+        at + kept.len()
     }
 
     /// Where the line behind the one that contains `at` starts.
     pub(super) fn next_line(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        rest.find('\n').map_or(self.text.len(), |length| at + length + 1)
+        let behind = self.spot.lines.partition_point(|start| *start <= at);
+        self.spot.lines.get(behind).copied().unwrap_or(self.text.len())
     }
 
     /// What stands before `at` on its line.
@@ -169,7 +174,8 @@ impl<'l, 's> Ground<'l, 's> {
 
     /// The line break of this text.
     pub(super) fn line_break(&self) -> &'static str {
-        line_break(self.text)
+        let first = self.spot.lines.get(1).and_then(|next| self.slice(0, *next));
+        if first.is_some_and(|line| line.ends_with("\r\n")) { "\r\n" } else { "\n" }
     }
 
     /// Where the dash of a block sequence's item is.
@@ -201,8 +207,13 @@ impl<'l, 's> Ground<'l, 's> {
     pub(super) fn style(&self, collection: Id) -> Style {
         let json = self.is_flow(collection) && self.is_json(collection);
         let quote = self.quote_of_items(collection);
-        let dash_indent = self.dash_indent(collection);
-        Style { json, quote, line_break: self.line_break(), step: self.step(collection), dash_indent }
+        // Between brackets there are no blocks.
+        let (step, dash_indent) = if self.is_flow(collection) {
+            (BLOCK_STEP, BLOCK_STEP)
+        } else {
+            (self.step(collection), self.dash_indent(collection))
+        };
+        Style { json, quote, line_break: self.line_break(), step, dash_indent }
     }
 
     /// Whether the keys of the nearest flow mapping are in double quotes; if there is none, whether all is flow style.
@@ -246,7 +257,7 @@ impl<'l, 's> Ground<'l, 's> {
             }
             self.column(node.span.start as usize).checked_sub(self.column(self.start(*key)?))
         };
-        self.nearest(near, of).filter(|step| *step > 0).unwrap_or(2)
+        self.nearest(near, of).filter(|step| *step > 0).unwrap_or(BLOCK_STEP)
     }
 
     /// How far dashes are indented below the key that they belong to.
@@ -264,7 +275,7 @@ impl<'l, 's> Ground<'l, 's> {
             }
             self.column(self.dash(*items.first()?)?).checked_sub(self.column(self.start(*key)?))
         };
-        self.nearest(near, of).unwrap_or(2)
+        self.nearest(near, of).unwrap_or(BLOCK_STEP)
     }
 
     /// The answer for a node or the nearest of its ancestors that has one; else for the first node of the document.
@@ -299,18 +310,50 @@ impl<'l, 's> Ground<'l, 's> {
 
     /// The edits, if the document then reads as meant.
     pub(super) fn checked(&self, edits: Vec<Edit>, change: Change<'_>) -> Option<Vec<Edit>> {
+        let reads_as_meant =
+            self.item_reads_as_meant(&edits, change).or_else(|| self.reads_as_meant(&edits, change));
+        reads_as_meant?.then_some(edits)
+    }
+
+    fn reads_as_meant(&self, edits: &[Edit], change: Change<'_>) -> Option<bool> {
         let meant = Meaning::of(self.outline, self.outline.root(), Some(change))?;
-        let base = self.spot.document.span.start;
-        let local = |edit: &Edit| {
-            let Edit { mut origin, replacement } = edit.clone();
-            origin.start = origin.start.checked_sub(base)?;
-            origin.end = origin.end.checked_sub(base)?;
-            Some(Edit { origin, replacement })
+        let found = self.edited(edits, self.document())?;
+        let outline = Outline::new(parse::parse(&found, 0).ok()??);
+        Some(Meaning::of(&outline, outline.root(), None)? == meant)
+    }
+
+    /// The same for a change of an item of a `List`, of which nothing else has to be read; nothing if that cannot be told
+    /// from the item alone. A `List` may hold a whole cluster.
+    fn item_reads_as_meant(&self, edits: &[Edit], change: Change<'_>) -> Option<bool> {
+        let object = self.outline.object(change.at());
+        if object == self.outline.root() {
+            return None;
+        }
+        let (start, end) = (self.start(object)?, self.end(object)?);
+        let is_block = !self.is_flow(object);
+        let bytes = if is_block {
+            let dash = self.dash(object)?;
+            let alone = self.before(dash).bytes().all(|byte| byte == b' ');
+            alone.then(|| (self.line_start(dash), self.next_line(end)))?
+        } else {
+            (start, end)
         };
-        let local: Vec<Edit> = edits.iter().map(local).collect::<Option<_>>()?;
-        let text = apply(self.spot.document.text, &local).ok()?;
-        let outline = Outline::new(parse::parse(&text, 0).ok()??);
-        (Meaning::of(&outline, outline.root(), None)? == meant).then_some(edits)
+        let found = self.edited(edits, bytes)?;
+        let outline = Outline::new(parse::parse(&found, 0).ok()??);
+        // In block style the item comes with its dash.
+        let item = match outline.items(outline.root()) {
+            Some([item]) if is_block => *item,
+            None if !is_block => outline.root(),
+            _ => return None,
+        };
+        Some(Meaning::of(&outline, item, None)? == Meaning::of(self.outline, object, Some(change))?)
+    }
+
+    /// Some bytes of the text as they are with the edits, if all of them are there.
+    fn edited(&self, edits: &[Edit], (start, end): (usize, usize)) -> Option<String> {
+        let first = u32::try_from(start).ok()?;
+        let edits: Vec<Edit> = edits.iter().map(|edit| edit.behind(first)).collect::<Option<_>>()?;
+        apply(self.slice(start, end)?, &edits).ok()
     }
 }
 

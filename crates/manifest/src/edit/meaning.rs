@@ -34,6 +34,20 @@ pub(super) enum Change<'v> {
     Join(Id, usize),
 }
 
+impl Change<'_> {
+    /// The node that changes.
+    pub(super) fn at(self) -> Id {
+        let (Self::Replace(at, _)
+        | Self::Empty(at)
+        | Self::Remove(at, _)
+        | Self::Insert(at, ..)
+        | Self::Entry(at, ..)
+        | Self::Rename(at, ..)
+        | Self::Join(at, _)) = self;
+        at
+    }
+}
+
 impl PartialEq for Meaning {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -90,14 +104,7 @@ impl Meaning {
 
     /// Makes a change if it is about the node `id`, which this is.
     fn changed(&mut self, id: Id, change: Change<'_>) -> Option<()> {
-        let (Change::Replace(at, _)
-        | Change::Empty(at)
-        | Change::Remove(at, _)
-        | Change::Insert(at, ..)
-        | Change::Entry(at, ..)
-        | Change::Rename(at, ..)
-        | Change::Join(at, _)) = change;
-        if at != id {
+        if change.at() != id {
             return Some(());
         }
         match (self, change) {

@@ -4,7 +4,7 @@
 //! Every builder knows block style, flow style and JSON, and writes what it inserts in the style of its surroundings.
 //! Before it answers it applies its edits to the document, reads the result, and compares it with the tree that is meant:
 //! what does not come out as meant is `None`. So is a node with anchors, aliases, tags or merge keys in it. An answer
-//! therefore costs about one reading of the document.
+//! therefore costs about one reading of the document, or of the item of a `List` that the edits are in.
 //!
 //! Each answer holds for the text as it is. Answers that do not overlap can be applied together, with one thing to
 //! mind: several that remove items of one sequence may leave it empty; apply one, and read again.
@@ -39,6 +39,16 @@ pub struct Edit {
     pub origin: Origin,
     /// The text that takes their place.
     pub replacement: String,
+}
+
+impl Edit {
+    /// The same edit of the text that begins at byte `first`; nothing if it begins before that.
+    fn behind(&self, first: u32) -> Option<Self> {
+        let Self { mut origin, replacement } = self.clone();
+        origin.start = origin.start.checked_sub(first)?;
+        origin.end = origin.end.checked_sub(first)?;
+        Some(Self { origin, replacement })
+    }
 }
 
 /// A value to write.

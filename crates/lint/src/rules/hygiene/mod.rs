@@ -3,6 +3,7 @@
 mod annotated;
 mod deprecated_api_version;
 mod last_reviewed_missing;
+mod missing_namespace;
 mod name_contradicts_policy;
 mod name_does_not_match_pattern;
 mod object_given_twice;
@@ -22,4 +23,5 @@ pub(super) static RULES: &[&Rule] = &[
     &name_contradicts_policy::RULE,
     &deprecated_api_version::RULE,
     &object_given_twice::RULE,
+    &missing_namespace::RULE,
 ];

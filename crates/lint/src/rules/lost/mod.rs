@@ -1,6 +1,8 @@
 //! RF3xx, lost paths: what must work and does not.
 
 mod aggregated_api_unreachable;
+mod api_server_cut;
+mod bound_accounts;
 mod called_by_api_server;
 mod dependency_cut;
 mod dns_cut_off;
@@ -44,4 +46,5 @@ pub(super) static RULES: &[&Rule] = &[
     &statefulset_peers_cut::RULE,
     &dependency_cut::RULE,
     &outside_host_cut::RULE,
+    &api_server_cut::RULE,
 ];

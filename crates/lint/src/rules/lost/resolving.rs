@@ -2,6 +2,7 @@
 //! which that lies.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
 };
@@ -17,6 +18,7 @@ use ringfence_model::{
     verdict::{Direction, Outcome, Reason},
     workload::{Pod, PodId},
 };
+use ringfence_policy::compiled::CellId;
 
 use super::{
     openings::{Opening, Policies, Who},
@@ -53,6 +55,7 @@ pub(super) struct Culprit {
 }
 
 /// What a pod's questions come to.
+#[derive(Clone)]
 pub(super) enum Asking {
     /// They pass, or it is not known whether they do.
     Passes,
@@ -67,7 +70,11 @@ pub(super) struct Questions<'c, 'a> {
     services: Services<'c>,
     /// Whether the pods of a namespace show that they could answer questions.
     answering: BTreeMap<&'c str, bool>,
+    /// What the questions of pods come to that no policy can tell apart; nothing where their nodes may matter.
+    known: Option<RefCell<Known>>,
 }
+
+type Known = BTreeMap<(CellId, Protocol), Asking>;
 
 impl<'c, 'a> Questions<'c, 'a> {
     pub(super) fn new(context: &'c Context<'a>) -> Self {
@@ -76,11 +83,16 @@ impl<'c, 'a> Questions<'c, 'a> {
             let answers = pod.ports.iter().any(|port| POD_PORTS.contains(&port.port));
             *answering.entry(&pod.namespace).or_default() |= answers;
         }
+        let resolvers = context.facts().dns.iter().flat_map(|resolver| &resolver.pods);
+        let on_nodes =
+            resolvers.filter_map(|id| context.cluster.pod(*id)).any(|resolver| resolver.host_network);
+        let known = (!on_nodes && context.cluster.cilium_policies.is_empty()).then(RefCell::default);
         Self {
             context,
             policies: Policies::new(context),
             services: Services::new(context.cluster),
             answering,
+            known,
         }
     }
 
@@ -99,6 +111,23 @@ impl<'c, 'a> Questions<'c, 'a> {
 
     /// What becomes of the questions that a pod asks over a protocol.
     pub(super) fn ask(&self, id: PodId, protocol: Protocol) -> Asking {
+        let cell = self.known.as_ref().and_then(|known| Some((known, self.context.reach().cell_of(id)?)));
+        let Some((known, cell)) = cell else { return self.ask_anew(id, protocol) };
+        let asked = known.borrow().get(&(cell, protocol)).cloned();
+        match asked {
+            Some(Asking::Cut(culprits, sample)) => {
+                Asking::Cut(culprits, sample.map(|flow| Flow { from: Endpoint::Pod(id), ..flow }))
+            }
+            Some(Asking::Passes) => Asking::Passes,
+            None => {
+                let asking = self.ask_anew(id, protocol);
+                known.borrow_mut().insert((cell, protocol), asking.clone());
+                asking
+            }
+        }
+    }
+
+    fn ask_anew(&self, id: PodId, protocol: Protocol) -> Asking {
         let resolvers = &self.context.facts().dns;
         let mut culprits = Vec::new();
         let mut sample = None;
@@ -115,7 +144,10 @@ impl<'c, 'a> Questions<'c, 'a> {
             sample.get_or_insert(flow);
         }
         let local = self.context.facts().node_local_dns.iter().map(|local| local.address);
-        if local.chain(LOCAL.map(IpAddr::V4)).any(|address| self.passes_to(id, address, protocol)) {
+        // Where nothing isolates the pod, every address is open to it: that does not show that a resolver answers there.
+        let isolated = !self.policies.isolating(id, Direction::Egress).is_empty();
+        let usual = LOCAL.map(IpAddr::V4).into_iter().filter(|_| isolated);
+        if local.chain(usual).any(|address| self.passes_to(id, address, protocol)) {
             return Asking::Passes;
         }
         culprits.sort();

@@ -1,6 +1,6 @@
 //! A peer that is no pod.
 
-use super::{nobody, repair, words};
+use super::{nobody, repair, selector_on_changing_label::asks_at_run_time, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -84,6 +84,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let alive = !rule.only_pods() || rule.places().any(|place| !place.pods.is_empty());
             for place in rule.places() {
                 let Some(Cause::Nobody(near)) = &place.cause else { continue };
+                if asks_at_run_time(place) {
+                    continue;
+                }
                 let near = near.as_ref();
                 let finding = findings.report(
                     nobody::origin(context, place, near),

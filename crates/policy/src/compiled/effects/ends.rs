@@ -1,7 +1,7 @@
 //! Who meets whom where something is taken away. In: a policy set with and without it. Out: one encounter for each kind of subject
 //! and other end that a rule can tell from others, both on hand as real ends.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{borrow::Cow, collections::BTreeMap, ops::ControlFlow};
 
 use ringfence_model::{
     Text,
@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     removal::Change,
-    study::{Study, names},
+    study::{FEW, Study, names},
 };
 use crate::compiled::{
     matching::{Context, End, own_node},
@@ -56,9 +56,13 @@ impl<'a> Study<'a> {
         change: &Change<'_>,
         f: &mut dyn FnMut(&Encounter<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
+        let whole: Option<Vec<&Rule>> = matches!(change.full, Cow::Borrowed(_))
+            .then(|| change.full.rules().map(|rule| &**rule).collect::<Vec<_>>())
+            .filter(|rules| rules.len() >= FEW && rules.iter().all(|rule| rule.requires.is_empty()));
+        let whole = whole.as_deref();
         for subjects in self.kinds(change) {
             for family in &subjects.families {
-                let mut visit = Visit { study: self, change, subjects: &subjects, family: *family, f };
+                let mut visit = Visit { study: self, change, subjects: &subjects, family: *family, whole, f };
                 visit.all()?;
             }
         }
@@ -106,6 +110,8 @@ struct Visit<'v, 'a, B> {
     change: &'v Change<'v>,
     subjects: &'v Subjects<'a>,
     family: Family,
+    /// The rules of the set by their numbers, if nothing was taken from it before, and it is worth remembering what they match.
+    whole: Option<&'v [&'v Rule]>,
     f: &'v mut dyn FnMut(&Encounter<'_>) -> ControlFlow<B>,
 }
 
@@ -181,6 +187,9 @@ impl<'v, B> Visit<'v, '_, B> {
         if !matched && !change.wide {
             return None;
         }
+        if let Some(known) = self.remembered(&context, other) {
+            return Some(Look { matched, ..known });
+        }
         let (mut relevant, mut numbers, mut certain) = (Vec::new(), Vec::new(), *own_node == Match::No);
         for (at, rule) in (0..).zip(change.full.rules()) {
             match context.peers(rule, other) {
@@ -200,6 +209,27 @@ impl<'v, B> Visit<'v, '_, B> {
         // In these sets, other requirements count than those that the rules have here.
         certain &= !change.full.rules().any(|rule| !rule.requires.is_empty());
         Some(Look { relevant, matched, signature: certain.then_some(numbers) })
+    }
+
+    /// How the rules of a set from which nothing was taken before match a pod, if that is certain.
+    fn remembered(&self, context: &Context<'_>, other: &End<'_>) -> Option<Look<'v>> {
+        let (End::Pod(pod, ..), Some(rules), Match::No) = (other, self.whole, context.own_node) else {
+            return None;
+        };
+        let asked = (self.change.set, self.change.direction, self.family, *pod);
+        let numbers = self.study.matching(asked, || {
+            let mut numbers = Vec::new();
+            for (at, rule) in (0..).zip(rules) {
+                match context.peers(rule, other) {
+                    Match::No => {}
+                    Match::Yes => numbers.push(at),
+                    Match::Perhaps(_) => return None,
+                }
+            }
+            Some(numbers)
+        })?;
+        let relevant = numbers.iter().filter_map(|at| rules.get(*at as usize).copied()).collect();
+        Some(Look { relevant, matched: false, signature: Some(numbers.to_vec()) })
     }
 
     fn meet(

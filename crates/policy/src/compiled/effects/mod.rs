@@ -197,12 +197,40 @@ impl Compiled {
     }
 }
 
+/// The effect of a policy that has one rule, by that of the rule: a policy does not stand in for itself.
+fn without(mut effect: Effect, policy: &Arc<PolicyMeta>) -> Effect {
+    if let Effect::None { isolated_by, .. } = &mut effect {
+        isolated_by.retain(|meta| meta != policy);
+    }
+    effect
+}
+
 impl Study<'_> {
     fn policy(&self, meta: &Arc<PolicyMeta>, ids: &[PartId]) -> PolicyEffect {
         let none = Left::default();
-        let effect = self.effect(&Removal::of_parts(self, &none, ids));
-        let rules = self.rules_of(&none, ids).map(|(id, layer, rule)| self.rule(id, layer, rule)).collect();
+        let rules: Vec<RuleEffect> =
+            self.rules_of(&none, ids).map(|(id, layer, rule)| self.rule(id, layer, rule)).collect();
+        let effect = match (rules.as_slice(), ids) {
+            // To take away the only rule is then as good as to take away the policy.
+            ([rule], [id]) if self.is_isolated_without(*id) => without(rule.effect.clone(), meta),
+            _ => self.effect(&Removal::of_parts(self, &none, ids)),
+        };
         PolicyEffect { policy: meta.clone(), effect, removable: false, rules }
+    }
+
+    /// Whether the subjects of a part are isolated as they are without it, too.
+    fn is_isolated_without(&self, id: PartId) -> bool {
+        let none = Left::default();
+        let Some(part) = self.part(&none, id) else { return false };
+        let directions =
+            [Direction::Ingress, Direction::Egress].into_iter().filter(|direction| part.isolates(*direction));
+        let by_others = |set, direction| {
+            let rules = self.rules(&none, set, direction);
+            rules.is_some_and(|rules| rules.isolating.iter().any(|meta| *meta != part.meta))
+        };
+        directions
+            .into_iter()
+            .all(|direction| self.sets([id].into_iter()).into_iter().all(|set| by_others(set, direction)))
     }
 
     /// The rules of what is left of parts.

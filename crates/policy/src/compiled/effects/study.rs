@@ -1,7 +1,12 @@
 //! What all comparisons share. In: a compiled cluster. Out: the subjects and parts of each policy set, and samples of the ends that
 //! no rule can tell from others.
 
-use std::{borrow::Cow, collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use ringfence_model::{
     Text,
@@ -10,6 +15,8 @@ use ringfence_model::{
     verdict::Direction,
     workload::PodId,
 };
+
+use rustc_hash::FxHashMap;
 
 use super::removal::Left;
 use crate::compiled::{
@@ -40,7 +47,15 @@ pub(super) struct Study<'a> {
     own: Vec<IpRange>,
     /// Those that are not nodes'.
     own_of_no_node: Vec<IpRange>,
+    /// Which rules of a set match a pod, where that is certain: asked anew for everything that is taken from the set.
+    matching: Mutex<FxHashMap<Asked, Option<Arc<[u32]>>>>,
 }
+
+/// A set of rules of one direction, and a pod that they may match in one family.
+type Asked = (SetId, Direction, Family, PodId);
+
+/// Of sets with fewer rules it is not worth remembering what they match.
+pub(super) const FEW: usize = 12;
 
 impl<'a> Study<'a> {
     pub(super) fn new(compiled: &'a Compiled) -> Self {
@@ -76,7 +91,16 @@ impl<'a> Study<'a> {
         let of_nodes = compiled.cluster.nodes.iter().flat_map(|node| &node.addresses);
         let of_nodes = IpSet::from_ranges(of_nodes.map(|at| IpRange { first: *at, last: *at }));
         let own_of_no_node = own.difference(&of_nodes).ranges().collect();
-        Self { compiled, cells, parts, subjects, sets, own: own.ranges().collect(), own_of_no_node }
+        Self {
+            compiled,
+            cells,
+            parts,
+            subjects,
+            sets,
+            own: own.ranges().collect(),
+            own_of_no_node,
+            matching: Mutex::default(),
+        }
     }
 
     fn set_of(compiled: &Compiled, cell: &Cell) -> Option<SetId> {
@@ -124,6 +148,23 @@ impl<'a> Study<'a> {
             return Some(Cow::Owned(RuleSet::new(parts, direction)));
         }
         self.compiled.sets.get(set as usize).map(|set| Cow::Borrowed(set.of(direction)))
+    }
+
+    /// The numbers of the rules of a set that match a pod, the set being whole; nothing where that is not certain.
+    pub(super) fn matching(
+        &self,
+        asked: Asked,
+        find: impl FnOnce() -> Option<Vec<u32>>,
+    ) -> Option<Arc<[u32]>> {
+        let known = |matching: &Self| {
+            matching.matching.lock().unwrap_or_else(PoisonError::into_inner).get(&asked).cloned()
+        };
+        if let Some(known) = known(self) {
+            return known;
+        }
+        let found: Option<Arc<[u32]>> = find().map(Into::into);
+        self.matching.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, found.clone());
+        found
     }
 
     /// The policy set of a pod that policies can select.
