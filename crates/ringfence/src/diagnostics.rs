@@ -12,6 +12,8 @@ use ringfence_model::{
     origin::{Origin, Source, Sources},
 };
 
+use crate::secrets::concealed;
+
 /// Lines longer than this are not shown: minified JSON would fill the screen.
 const LONGEST_LINE: usize = 400;
 
@@ -79,7 +81,7 @@ fn with_place<'a>(
         Some(excerpt) => {
             let mark = kind.span(excerpt.mark).label(label);
             group.element(
-                Snippet::source(excerpt.text)
+                Snippet::source(concealed(excerpt.text))
                     .line_start(position.line as usize)
                     .path(&*source.name)
                     .annotation(mark),

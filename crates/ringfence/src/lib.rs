@@ -11,7 +11,9 @@ mod input;
 mod load;
 mod matrix_file;
 mod output;
+mod path;
 mod report;
+mod secrets;
 
 use std::{ffi::OsString, process::ExitCode};
 

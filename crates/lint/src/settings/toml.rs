@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use ringfence_analysis::nearest::nearest;
 use ringfence_model::{
     IpNet,
     diagnostic::Diagnostic,
@@ -45,14 +46,14 @@ struct ClusterTable {
     service_cidrs: Vec<Spanned<String>>,
     node_cidrs: Vec<Spanned<String>>,
     dual_stack: Option<bool>,
-    dns: Vec<String>,
+    dns: Vec<Spanned<String>>,
     node_local_dns: Vec<Spanned<String>>,
     api_server: Vec<Spanned<String>>,
-    ingress_controllers: Vec<String>,
-    prometheus: Vec<String>,
+    ingress_controllers: Vec<Spanned<String>>,
+    prometheus: Vec<Spanned<String>>,
     metadata_addresses: Vec<Spanned<String>>,
-    sensitive: Vec<String>,
-    not_sensitive: Vec<String>,
+    sensitive: Vec<Spanned<String>>,
+    not_sensitive: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,11 +80,16 @@ impl Settings {
         let settings = match toml::from_str::<File>(text) {
             Ok(file) => convert(file, &mut mistakes),
             Err(error) => {
-                let help = "see `docs/check.md` for what a settings file holds".to_owned();
-                mistakes.push((error.span().unwrap_or(0..0), lowered(error.message()), help));
+                let message = lowered(error.message());
+                let help = field_meant(&message).map_or_else(
+                    || "see `docs/check.md` for what a settings file holds".to_owned(),
+                    |meant| format!("did you mean `{meant}`?"),
+                );
+                mistakes.push((error.span().unwrap_or(0..0), message, help));
                 Self::default()
             }
         };
+        mistakes.sort_by_key(|(range, ..)| range.start);
         if mistakes.is_empty() {
             return Ok(settings);
         }
@@ -103,6 +109,13 @@ fn lowered(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let mut letters = line.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// The field that an unknown one may stand for, by the parser's message: "unknown field `a`, expected one of `b`, `c`".
+fn field_meant(message: &str) -> Option<String> {
+    let mut words = message.strip_prefix("unknown field")?.split('`').skip(1).step_by(2);
+    let unknown = words.next()?;
+    nearest(unknown, words).into_iter().next()
 }
 
 fn convert(file: File, mistakes: &mut Vec<Mistake>) -> Settings {
@@ -151,8 +164,12 @@ fn convert(file: File, mistakes: &mut Vec<Mistake>) -> Settings {
 fn rule_word(word: &Spanned<String>, mistakes: &mut Vec<Mistake>) -> String {
     let text = word.get_ref().clone();
     if !rules::all().iter().any(|rule| rule.is_named_by(&text)) {
-        let help = "give a code (`RF301`), the beginning of codes (`RF3`), a name, or `ALL`; `ringfence rules` lists them";
-        mistakes.push((word.span(), format!("no rule is called `{text}`"), help.to_owned()));
+        let near = nearest(&text, rules::all().into_iter().flat_map(|rule| [rule.code, rule.name]));
+        let meant = near.first().map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        let help = format!(
+            "{meant}give a code (`RF301`), the beginning of codes (`RF3`), a name, or `ALL`; `ringfence rules` lists them"
+        );
+        mistakes.push((word.span(), format!("no rule is called `{text}`"), help));
     }
     text
 }
@@ -181,15 +198,28 @@ fn stated(table: ClusterTable, mistakes: &mut Vec<Mistake>) -> Stated {
         service_cidrs,
         node_cidrs,
         dual_stack: table.dual_stack,
-        dns: table.dns,
+        dns: workloads(table.dns, mistakes),
         node_local_dns,
         api_server,
-        ingress_controllers: table.ingress_controllers,
-        prometheus: table.prometheus,
+        ingress_controllers: workloads(table.ingress_controllers, mistakes),
+        prometheus: workloads(table.prometheus, mistakes),
         metadata_addresses,
-        sensitive: table.sensitive,
-        not_sensitive: table.not_sensitive,
+        sensitive: workloads(table.sensitive, mistakes),
+        not_sensitive: workloads(table.not_sensitive, mistakes),
     }
+}
+
+/// The values that are `namespace/workload`; a mistake for each of the others.
+fn workloads(list: Vec<Spanned<String>>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
+    let named = |value: &Spanned<String>| {
+        let parts: Vec<&str> = value.get_ref().split('/').collect();
+        matches!(parts.as_slice(), [namespace, name] if !namespace.is_empty() && !name.is_empty())
+    };
+    for value in list.iter().filter(|value| !named(value)) {
+        let message = format!("`{}` is no workload", value.get_ref());
+        mistakes.push((value.span(), message, "write it like `namespace/workload`".to_owned()));
+    }
+    list.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// The values that can be read; a mistake for each of the others.
@@ -277,11 +307,21 @@ owner = "team"
             shown,
             [
                 "ringfence.toml:1 no rule is called `RF999`",
-                "ringfence.toml:4 unknown profile `x`",
                 "ringfence.toml:3 `10.0.0.0/99` is no network",
+                "ringfence.toml:4 unknown profile `x`",
             ]
         );
-        let (found, _) = Settings::parse("ringfence.toml", "selct = []").unwrap_err();
-        assert!(found[0].message.starts_with("unknown field `selct`"), "{}", found[0].message);
+        let help = |text: &str| {
+            let (found, _) = Settings::parse("ringfence.toml", text).unwrap_err();
+            format!("{}: {}", found[0].message, found[0].help.clone().unwrap())
+        };
+        let unknown = help("selct = []");
+        assert!(unknown.starts_with("unknown field `selct`"), "{unknown}");
+        assert!(unknown.ends_with(": did you mean `select`?"), "{unknown}");
+        assert!(help("ignore = [\"RF5033\"]").contains(": did you mean `RF503`? give a code"));
+        assert_eq!(
+            help("[cluster]\nprometheus = [\"prometheus\"]"),
+            "`prometheus` is no workload: write it like `namespace/workload`"
+        );
     }
 }

@@ -90,6 +90,10 @@ impl From<Level> for Severity {
 
 /// A word that must name some rule.
 fn rule_word(word: &str) -> Result<String, String> {
+    let word = word.trim();
+    if word.is_empty() {
+        return Err("a rule is missing: give rules separated by commas".to_owned());
+    }
     if rules::all().iter().any(|rule| rule.is_named_by(word)) {
         return Ok(word.to_owned());
     }

@@ -107,6 +107,46 @@ fn a_rejected_policy_is_a_finding() {
 }
 
 #[test]
+fn what_is_no_manifest_is_no_cluster_without_faults() {
+    let directory = repository(&[("values.yaml", "replicas: 1\n"), ("notes.txt", "to do\n"), ("a.yaml", "")]);
+    for name in ["values.yaml", "notes.txt", "a.yaml", "."] {
+        let run = check(&directory, &[name]);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{name}");
+        assert!(run.err.contains("the input holds no Kubernetes objects"), "{name}: {}", run.err);
+    }
+}
+
+#[test]
+fn reports_show_no_secrets() {
+    let pod = "apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: api}}
+spec: {containers: [{name: api, image: api, env: [{name: DB_PASSWORD, value: hunter2}, {name: URL, value: 'postgres://me:s3cret@db/x'}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: shop, labels: {app: db}}
+spec: {containers: [{name: db, image: db, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {selector: {app: db}, ports: [{port: 5432}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+";
+    let directory = repository(&[("a.yaml", pod)]);
+    for format in ["text", "json", "sarif", "github", "junit", "md"] {
+        let run = check(&directory, &[".", "--format", format]);
+        assert!(run.out.contains("RF313"), "{format}: {}", run.out);
+        assert!(!run.out.contains("hunter2") && !run.out.contains("s3cret"), "{format}: {}", run.out);
+    }
+}
+
+#[test]
 fn usage_that_makes_no_sense_ends_in_2() {
     let directory = repository(&[("a.yaml", &faulty("api"))]);
     for wrong in [

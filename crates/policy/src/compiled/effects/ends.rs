@@ -17,6 +17,7 @@ use super::{
     study::{FEW, Study, names},
 };
 use crate::compiled::{
+    matcher::MatcherId,
     matching::{Context, End, own_node},
     reach::CellId,
     rule::{PeerMatch, Rule},
@@ -132,9 +133,9 @@ impl<'v, B> Visit<'v, '_, B> {
                 rule.peers.as_ref().is_some_and(|peers| peers.iter().all(|peer| by_selector(&peer.what)))
             });
         if narrow {
-            return self.pods(&self.selected());
+            return self.pods(&self.selected(removed.iter().copied()));
         }
-        let cells: Vec<CellId> = (0..).map(CellId).take(self.study.cells.cells.len()).collect();
+        let cells = self.telling();
         // A rule about addresses is best shown by an address.
         if !wide && removed.iter().all(|rule| rule.peers.is_some()) {
             self.outside()?;
@@ -147,17 +148,21 @@ impl<'v, B> Visit<'v, '_, B> {
         self.nodes()
     }
 
-    /// The cells that the selectors of the rules in question select.
-    fn selected(&self) -> Vec<CellId> {
-        let peers = self.change.removed.iter().flat_map(|rule| rule.peers.iter().flatten());
-        let matchers = peers.flat_map(|peer| match &peer.what {
+    /// The cells that the selectors of rules select.
+    fn selected<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<CellId> {
+        let of_peer = |what: &'r PeerMatch| match what {
             PeerMatch::Pods(selection) => std::slice::from_ref(&selection.id),
             PeerMatch::Services { pods, .. } => pods,
             _ => &[],
+        };
+        let matchers = rules.flat_map(|rule| {
+            let peers = rule.peers.iter().flatten().flat_map(move |peer| of_peer(&peer.what));
+            peers.chain(rule.requires.iter().map(|required| &required.id))
         });
         let mut found = Vec::new();
-        let mut seen = FxHashSet::default();
-        for shapes in matchers.filter_map(|matcher| self.study.compiled.matchers.selected(*matcher)) {
+        let (mut asked, mut seen) = (FxHashSet::<MatcherId>::default(), FxHashSet::default());
+        let matchers = matchers.copied().filter(|id| asked.insert(*id));
+        for shapes in matchers.filter_map(|id| self.study.compiled.matchers.selected(id)) {
             for cell in shapes.iter().flat_map(|shape| self.study.cells.of_shape(shape)) {
                 if seen.insert(*cell) {
                     found.push(*cell);
@@ -165,6 +170,18 @@ impl<'v, B> Visit<'v, '_, B> {
             }
         }
         found
+    }
+
+    /// The cells that the rules of the set can tell from each other: those that a selector selects, and of the others two of each
+    /// variant, so that one is left where the subject itself is the other.
+    fn telling(&self) -> Vec<CellId> {
+        let mut cells = self.selected(self.change.full.rules().map(|rule| &**rule));
+        let known: FxHashSet<CellId> = cells.iter().copied().collect();
+        for variant in &self.study.of_variant {
+            cells.extend(variant.iter().filter(|cell| !known.contains(cell)).take(2));
+        }
+        cells.sort_unstable();
+        cells
     }
 
     fn context<'c>(&'c self, own_node: &'c Match) -> Context<'c> {

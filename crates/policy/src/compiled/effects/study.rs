@@ -43,6 +43,8 @@ pub(super) struct Study<'a> {
     subjects: Vec<Vec<CellId>>,
     /// By part: the sets that it is in and that have pods, ascending.
     sets: Vec<Vec<SetId>>,
+    /// By what rules can tell of a pod beside its labels: the cells of pods that policies can select.
+    pub(super) of_variant: Vec<Vec<CellId>>,
     /// The cluster's own addresses.
     own: Vec<IpRange>,
     /// Those that are not nodes'.
@@ -87,6 +89,11 @@ impl<'a> Study<'a> {
                 *slot = ordered.into_iter().map(|(id, _)| id).collect();
             }
         }
+        let mut of_variant: BTreeMap<u32, Vec<CellId>> = BTreeMap::new();
+        for (at, cell) in (0..).map(CellId).zip(&cells.cells).filter(|(_, cell)| !cell.host_network) {
+            of_variant.entry(cell.variant).or_default().push(at);
+        }
+        let of_variant = of_variant.into_values().collect();
         let own = compiled.facts.inside();
         let of_nodes = compiled.cluster.nodes.iter().flat_map(|node| &node.addresses);
         let of_nodes = IpSet::from_ranges(of_nodes.map(|at| IpRange { first: *at, last: *at }));
@@ -97,6 +104,7 @@ impl<'a> Study<'a> {
             parts,
             subjects,
             sets,
+            of_variant,
             own: own.ranges().collect(),
             own_of_no_node,
             matching: Mutex::default(),

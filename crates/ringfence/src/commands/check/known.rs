@@ -17,10 +17,10 @@ use ringfence_model::{
     origin::{Origin, Sources},
 };
 
-use super::path::{absolute, relative};
 use crate::{
     context::{Context, Failure},
     input,
+    path::{absolute, relative},
     report::check::{Hidden, Report, Reported},
 };
 

@@ -1,7 +1,6 @@
 //! `check`. In: manifests, settings, a baseline. Out: what the rules of the linter find, and on demand repaired manifests.
 
 mod known;
-mod path;
 mod repair;
 mod settings;
 
@@ -48,7 +47,9 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, Failure> 
         let checked = check(&input, &settings);
         (input, checked)
     };
-    if input.objects == 0 && input.diagnostics.is_empty() {
+    // Something that is no manifest at all is not a cluster without faults.
+    let found = |diagnostic: &Diagnostic| diagnostic.severity == Level::Error;
+    if input.objects == 0 && !input.diagnostics.iter().any(found) {
         return Err(load::no_objects());
     }
     let unread = unread(&input, &settings, context);

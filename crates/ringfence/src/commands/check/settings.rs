@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use ringfence_lint::{Settings, settings::Base};
 
-use super::path::{absolute, relative};
 use crate::{
     args::check::CheckArgs,
     context::{Context, Failure},
     input,
+    path::{absolute, relative},
 };
 
 /// The name of a settings file.

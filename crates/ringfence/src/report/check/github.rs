@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use ringfence_lint::Severity;
 
-use super::{Place, Report};
+use super::{Place, Report, within};
 use crate::report::github::{data, property};
 
 /// Writes the report.
@@ -22,7 +22,7 @@ pub(crate) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
             writeln!(out, "::{level} title={title}::{message}")?;
             continue;
         }
-        let (file, line, column) = (property(file), start.line, start.column);
+        let (file, line, column) = (property(&within(file)), start.line, start.column);
         // GitHub takes a last column only within one line.
         let end_column =
             if end.line == start.line { format!(",endColumn={}", end.column) } else { String::new() };

@@ -9,7 +9,11 @@ pub(crate) mod sarif;
 mod tests;
 pub(crate) mod text;
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    path::{Component, Path},
+};
 
 use anstyle::{AnsiColor, Style};
 use ringfence_lint::{
@@ -22,7 +26,7 @@ use ringfence_model::{
 };
 
 use super::words::count;
-use crate::exit::Exit;
+use crate::{exit::Exit, input, path::absolute};
 
 /// What a run of `check` has to say.
 pub(crate) struct Report<'a> {
@@ -234,6 +238,17 @@ impl Reported<'_> {
         }
         told
     }
+}
+
+/// A file's name as services find it: relative to the working directory, without `..`, if it is in there.
+pub(crate) fn within(file: &str) -> Cow<'_, str> {
+    let path = Path::new(file);
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if plain || file == input::STDIN {
+        return Cow::Borrowed(file);
+    }
+    let (path, working) = (absolute(path), absolute(Path::new(".")));
+    path.strip_prefix(working).map_or(Cow::Borrowed(file), |inside| Cow::Owned(input::name_of(inside)))
 }
 
 /// The style of a severity's name.

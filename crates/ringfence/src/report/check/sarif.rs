@@ -11,7 +11,7 @@ use ringfence_lint::{Finding, Rule, Severity, finding::Fix, page};
 use ringfence_model::origin::Origin;
 use serde::Serialize;
 
-use super::{Hidden, Place, Report, Reported};
+use super::{Hidden, Place, Report, Reported, within};
 
 /// What stays as it is in a path (RFC 3986, `pchar` without `:`, which would begin a scheme).
 const KEPT: &AsciiSet =
@@ -308,9 +308,9 @@ fn region(place: Place<'_>) -> Region {
     }
 }
 
-/// A file as a URI: relative to where the program was started, unless the user named it from the root.
+/// A file as a URI: relative to where the program was started, unless it is not in there and the user named it from the root.
 fn artifact(file: &str) -> ArtifactLocation {
-    let path = utf8_percent_encode(file, KEPT).to_string();
+    let path = utf8_percent_encode(&within(file), KEPT).to_string();
     ArtifactLocation { uri: if path.starts_with('/') { format!("file://{path}") } else { path } }
 }
 
@@ -342,5 +342,9 @@ mod tests {
         assert_eq!(artifact("a b/ü:c.yaml").uri, "a%20b/%C3%BC%3Ac.yaml");
         assert_eq!(artifact("/srv/a.yaml").uri, "file:///srv/a.yaml");
         assert_eq!(artifact("<stdin>").uri, "%3Cstdin%3E");
+        assert_eq!(artifact("./k8s/../a.yaml").uri, "a.yaml");
+        let here = std::env::current_dir().unwrap().join("k8s/a.yaml");
+        assert_eq!(artifact(here.to_str().unwrap()).uri, "k8s/a.yaml");
+        assert_eq!(artifact("../a.yaml").uri, "../a.yaml");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::input::name_of;
 
 /// The absolute path of a place, without `.` and `..`; links are not followed. As it is if there is no working directory.
-pub(super) fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut clean = PathBuf::new();
     for component in path.components() {
@@ -21,7 +21,7 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 }
 
 /// A place as seen from a directory, with forward slashes: `../a/b.yaml`. Both paths are absolute.
-pub(super) fn relative(path: &Path, from: &Path) -> String {
+pub(crate) fn relative(path: &Path, from: &Path) -> String {
     let shared = path.components().zip(from.components()).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n(Component::ParentDir, from.components().count() - shared);
     let relative: PathBuf = up.chain(path.components().skip(shared)).collect();
