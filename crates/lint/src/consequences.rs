@@ -11,10 +11,11 @@ use ringfence_model::{diagnostic::Severity as Level, origin::Origin};
 
 use crate::{
     context::Context,
-    finding::{Finding, Fix},
+    finding::{Claim, Finding, Fix},
     fix::edited,
     input::Input,
     rule::{Rule, Severity},
+    rules,
     run::run,
     settings::Settings,
 };
@@ -34,6 +35,9 @@ const CAUSES: [&str; 3] = ["RF201", "RF503", "RF505"];
 /// Rules about what comes of it, beside those of RF3xx.
 const CONSEQUENCES: [&str; 9] =
     ["RF405", "RF407", "RF410", "RF501", "RF502", "RF504", "RF507", "RF509", "RF510"];
+
+/// Rules to which others leave what they would say too.
+const SIDES: [&str; 2] = ["RF304", "RF305"];
 
 fn is_cause(rule: &Rule) -> bool {
     rule.code.starts_with("RF1") || CAUSES.contains(&rule.code)
@@ -62,129 +66,208 @@ pub(crate) fn fold(input: &Input, settings: &Settings, mut findings: Vec<Finding
         (0..).zip(&findings).filter(|(_, finding)| of(finding)).map(|(at, _)| at).collect()
     };
     let repair = |finding: &Finding| finding.fix.clone().or_else(|| finding.likely_fix.clone());
-    let mut causes = numbers(&|finding| is_cause(finding.rule) && repair(finding).is_some());
+    let causes = numbers(&|finding| is_cause(finding.rule));
+    let causes: Vec<Cause> = (causes.into_iter())
+        .filter_map(|at| {
+            findings.get(at).and_then(|one| Some(Cause { at, rule: one.rule, fix: repair(one)? }))
+        })
+        .take(MOST_CAUSES)
+        .collect();
     let consequences = numbers(&|finding| is_consequence(finding.rule));
-    causes.truncate(MOST_CAUSES);
     if consequences.is_empty() || causes.len().saturating_mul(input.objects) > MOST_OBJECTS {
         return findings;
     }
     let texts: Vec<manifest::Input> = (input.compiled.cluster().sources.iter())
         .map(|(_, source)| manifest::Input { name: source.name.to_string(), text: source.text.to_string() })
         .collect();
-    // By consequence: the causes.
-    let mut becomes: BTreeMap<usize, Vec<(usize, Becomes)>> = BTreeMap::new();
-    for cause in causes {
-        let Some(fix) = findings.get(cause).and_then(repair) else { continue };
-        let of_it: Vec<usize> = consequences
-            .iter()
-            .copied()
-            .filter(|at| {
-                let rule = findings.get(cause).map(|finding| finding.rule);
-                rule.zip(findings.get(*at)).is_some_and(|(rule, finding)| may_explain(rule, finding.rule))
-            })
-            .collect();
-        for (at, what) in without(input, settings, &texts, &fix, &findings, &of_it) {
-            becomes.entry(at).or_default().push((cause, what));
-        }
-    }
-    let mut told: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut gone = BTreeSet::new();
-    for (at, by) in becomes {
-        let mut less = Vec::new();
-        for (cause, what) in by {
+    let trial = Trial { input, settings, texts: &texts, findings: &findings };
+    let mut told = Told::default();
+    let mut less: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
+    for cause in &causes {
+        for (at, what) in trial.repaired(&[cause], &consequences) {
             match what {
-                Becomes::Nothing => {
-                    gone.insert(at);
-                    told.entry(cause).or_default().push(at);
-                }
-                Becomes::Less(finding) => less.push(finding),
+                Becomes::Nothing => told.add(&[cause.at], at),
+                Becomes::Less(finding) => less.entry(at).or_default().push(*finding),
             }
         }
-        if let ([_], Some(finding)) = (less.as_slice(), findings.get_mut(at))
-            && let Some(rest) = less.pop()
-        {
-            *finding = *rest;
+    }
+    let rest: Vec<usize> = (consequences.into_iter())
+        .filter(|at| {
+            !told.gone.contains(at) && findings.get(*at).is_some_and(|one| one.severity > Severity::Info)
+        })
+        .collect();
+    for (at, together) in trial.only_together(&causes, &rest) {
+        told.add(&together, at);
+    }
+    // What several repairs lessen would be told differently by each.
+    for (at, mut by) in less {
+        if let (Some(rest), true, Some(finding)) = (by.pop(), by.is_empty(), findings.get_mut(at)) {
+            *finding = rest;
         }
     }
-    for (cause, of_it) in told {
-        let of_it: Vec<Finding> = of_it.iter().filter_map(|at| findings.get(*at).cloned()).collect();
-        if let Some(finding) = findings.get_mut(cause) {
-            tell(finding, &of_it, settings);
-        }
-    }
-    let mut at = 0..;
-    findings.retain(|_| at.next().is_none_or(|at| !gone.contains(&at)));
+    told.tell(&mut findings, settings);
     findings
 }
 
-/// What becomes of consequences when a repair is made.
-fn without(
-    before: &Input,
-    settings: &Settings,
-    texts: &[manifest::Input],
-    fix: &Fix,
-    findings: &[Finding],
-    consequences: &[usize],
-) -> Vec<(usize, Becomes)> {
-    let Ok(texts) = edited(texts, &[fix]) else { return Vec::new() };
-    let after = Input::read(texts, settings);
-    let unreadable =
-        |input: &Input| input.diagnostics.iter().filter(|found| found.severity == Level::Error).count();
-    if unreadable(&after) > unreadable(before) {
-        return Vec::new();
-    }
-    let of = |at: &usize| findings.get(*at);
-    let mut rules: Vec<&'static Rule> = consequences.iter().filter_map(of).map(|one| one.rule).collect();
-    rules.sort_by_key(|rule| rule.code);
-    rules.dedup_by_key(|rule| rule.code);
-    let context = Context::new(&after, settings);
-    let (left, _, _) = context.suppressions().apply(run(&context, &rules));
-    let shift = Shift::new(&fix.edits);
-    let mut found = Vec::new();
-    for at in consequences {
-        let Some(finding) = findings.get(*at) else { continue };
-        let same_rule = |other: &&Finding| other.rule.code == finding.rule.code;
-        if left.iter().filter(same_rule).any(|other| other.message == finding.message) {
-            continue;
-        }
-        let Some(start) = shift.later(finding.origin) else { continue };
-        let there =
-            |other: &&Finding| (other.origin.source, other.origin.start) == (finding.origin.source, start);
-        match left.iter().filter(same_rule).find(there) {
-            None => found.push((*at, Becomes::Nothing)),
-            Some(rest) => {
-                let rest = shift.back(rest).map(|rest| (*at, Becomes::Less(Box::new(rest))));
-                found.extend(rest);
-            }
-        }
-    }
-    found
+/// A finding whose repair may make others go away.
+struct Cause {
+    at: usize,
+    rule: &'static Rule,
+    fix: Fix,
 }
 
-/// Says what comes of a cause, and makes it as bad as that.
-fn tell(cause: &mut Finding, of_it: &[Finding], settings: &Settings) {
-    let worth_saying: Vec<&Finding> = of_it.iter().filter(|one| one.severity > Severity::Info).collect();
-    let more = worth_saying.len().saturating_sub(TOLD);
-    for (at, one) in (1..).zip(worth_saying.iter().take(TOLD)) {
-        let rest = if at == TOLD && more > 0 { format!(", and {more} more") } else { String::new() };
-        cause.related(one.origin, format!("so {}{rest}", one.message));
+/// Which findings come of which.
+#[derive(Default)]
+struct Told {
+    /// Consequences that are not reported themselves.
+    gone: BTreeSet<usize>,
+    /// By cause: the consequences that are told with it.
+    with: BTreeMap<usize, Vec<usize>>,
+    /// By consequence: its causes.
+    by: BTreeMap<usize, Vec<usize>>,
+}
+
+impl Told {
+    fn add(&mut self, causes: &[usize], consequence: usize) {
+        let Some(first) = causes.first() else { return };
+        self.gone.insert(consequence);
+        self.with.entry(*first).or_default().push(consequence);
+        self.by.entry(consequence).or_default().extend(causes);
     }
-    let Some(worst) = worth_saying.iter().map(|one| one.severity).max() else { return };
-    if settings.severity_of(cause.rule).is_none() {
-        cause.severity = cause.severity.max(worst);
+
+    /// Says what comes of each cause, and makes it as bad as that.
+    fn tell(self, findings: &mut Vec<Finding>, settings: &Settings) {
+        for (cause, of_it) in self.with {
+            let of_it: Vec<Finding> = (of_it.iter())
+                .filter_map(|at| findings.get(*at))
+                .filter(|one| one.severity > Severity::Info)
+                .cloned()
+                .collect();
+            let more = of_it.len().saturating_sub(TOLD);
+            let Some(finding) = findings.get_mut(cause) else { continue };
+            for (at, one) in (1..).zip(of_it.iter().take(TOLD)) {
+                let rest = if at == TOLD && more > 0 { format!(", and {more} more") } else { String::new() };
+                finding.related(one.origin, format!("so {}{rest}", one.message));
+            }
+        }
+        for (consequence, causes) in self.by {
+            let severity = findings.get(consequence).map(|one| one.severity);
+            let Some(severity) = severity.filter(|severity| *severity > Severity::Info) else { continue };
+            for cause in causes {
+                let Some(finding) = findings.get_mut(cause) else { continue };
+                if settings.severity_of(finding.rule).is_none() {
+                    finding.severity = finding.severity.max(severity);
+                }
+                // What other findings bear out is no guess any more.
+                if let Some(fix) = finding.likely_fix.take() {
+                    finding.fix.get_or_insert(fix);
+                }
+            }
+        }
+        let mut at = 0..;
+        findings.retain(|_| at.next().is_none_or(|at| !self.gone.contains(&at)));
     }
-    // What other findings bear out is no guess any more.
-    if let Some(fix) = cause.likely_fix.take() {
-        cause.fix.get_or_insert(fix);
+}
+
+/// The texts, to try out repairs on.
+struct Trial<'t> {
+    input: &'t Input,
+    settings: &'t Settings,
+    texts: &'t [manifest::Input],
+    findings: &'t [Finding],
+}
+
+impl Trial<'_> {
+    /// What becomes of consequences when some causes are repaired.
+    fn repaired(&self, causes: &[&Cause], consequences: &[usize]) -> Vec<(usize, Becomes)> {
+        let finding = |at: &usize| self.findings.get(*at);
+        let asked: Vec<(usize, &Finding)> = (consequences.iter())
+            .filter_map(|at| Some((*at, finding(at)?)))
+            .filter(|(_, one)| causes.iter().any(|cause| may_explain(cause.rule, one.rule)))
+            .collect();
+        let mut asked_rules: Vec<&'static Rule> = asked.iter().map(|(_, one)| one.rule).collect();
+        if !asked_rules.is_empty() {
+            asked_rules.extend(SIDES.iter().filter_map(|code| rules::find(code)));
+        }
+        asked_rules.sort_by_key(|rule| rule.code);
+        asked_rules.dedup_by_key(|rule| rule.code);
+        let texts = edited(self.texts, &causes.iter().map(|cause| &cause.fix).collect::<Vec<&Fix>>());
+        let Some(texts) = texts.ok().filter(|_| !asked_rules.is_empty()) else { return Vec::new() };
+        let after = Input::read(texts, self.settings);
+        let unreadable =
+            |input: &Input| input.diagnostics.iter().filter(|found| found.severity == Level::Error).count();
+        if unreadable(&after) > unreadable(self.input) {
+            return Vec::new();
+        }
+        let context = Context::new(&after, self.settings);
+        let (left, _, _) = context.suppressions().apply(run(&context, &asked_rules));
+        // What a rule of one side says now, others leave to it.
+        let new_sides: Vec<&Finding> = (left.iter())
+            .filter(|one| SIDES.contains(&one.rule.code))
+            .filter(|one| !self.findings.iter().any(|known| known.message == one.message))
+            .collect();
+        let shift = Shift::new(causes.iter().flat_map(|cause| &cause.fix.edits));
+        asked
+            .into_iter()
+            .filter_map(|(at, finding)| {
+                let left = left.iter().filter(|other| other.rule.code == finding.rule.code);
+                if left.clone().any(|other| other.message == finding.message) {
+                    return None;
+                }
+                let place = (finding.origin.source, shift.later(finding.origin)?);
+                let mut there = left.filter(|other| (other.origin.source, other.origin.start) == place);
+                match there.next() {
+                    None if new_sides.iter().any(|side| same_pods(side, finding)) => None,
+                    None => Some((at, Becomes::Nothing)),
+                    Some(rest) => Some((at, Becomes::Less(Box::new(shift.back(rest)?)))),
+                }
+            })
+            .collect()
     }
+
+    /// Consequences that only go away when several causes are repaired together, each with those of which none may be left out.
+    fn only_together(&self, causes: &[Cause], consequences: &[usize]) -> Vec<(usize, Vec<usize>)> {
+        let all: Vec<&Cause> = causes.iter().collect();
+        if all.len() < 2 || consequences.is_empty() {
+            return Vec::new();
+        }
+        let gone_with = |causes: &[&Cause], of: &[usize]| -> Vec<usize> {
+            let becomes = self.repaired(causes, of).into_iter();
+            becomes.filter(|(_, what)| matches!(what, Becomes::Nothing)).map(|(at, _)| at).collect()
+        };
+        let gone = gone_with(&all, consequences);
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        let mut needed: BTreeMap<usize, Vec<usize>> = gone.iter().map(|at| (*at, Vec::new())).collect();
+        for left_out in causes {
+            let others: Vec<&Cause> = causes.iter().filter(|cause| cause.at != left_out.at).collect();
+            let still = gone_with(&others, &gone);
+            for at in gone.iter().filter(|at| !still.contains(at)) {
+                needed.entry(*at).or_default().push(left_out.at);
+            }
+        }
+        // Where each could be left out, no single one of them is the cause.
+        needed.into_iter().filter(|(_, by)| !by.is_empty()).collect()
+    }
+}
+
+/// Whether two findings are about connections between the same pods.
+fn same_pods(a: &Finding, b: &Finding) -> bool {
+    let flows = |finding: &'_ Finding| match finding.fix.as_ref().map(|fix| fix.claim.clone()) {
+        Some(Claim::Opens(flows)) => flows,
+        _ => Vec::new(),
+    };
+    let others = flows(b);
+    flows(a).iter().any(|flow| others.iter().any(|other| (&flow.from, &flow.to) == (&other.from, &other.to)))
 }
 
 /// Where things are after some edits.
 struct Shift<'e>(Vec<&'e Edit>);
 
 impl<'e> Shift<'e> {
-    fn new(edits: &'e [Edit]) -> Self {
-        let mut edits: Vec<&Edit> = edits.iter().collect();
+    fn new(edits: impl Iterator<Item = &'e Edit>) -> Self {
+        let mut edits: Vec<&Edit> = edits.collect();
         edits.sort_by_key(|edit| (edit.origin.source, edit.origin.start, edit.origin.end));
         Self(edits)
     }

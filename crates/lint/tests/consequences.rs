@@ -194,3 +194,59 @@ spec:
     let edits = &dns.fix.as_ref().unwrap().edits;
     ringfence_manifest::edit::apply(&text(&manifests).text, edits).unwrap();
 }
+
+/// A resolver, and what asks it.
+const RESOLVER: &str = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: coredns, namespace: kube-system, labels: {k8s-app: kube-dns}}
+spec: {containers: [{name: dns, image: registry.k8s.io/coredns/coredns:v1.11.1, ports: [{containerPort: 53, protocol: UDP}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system}
+spec: {selector: {k8s-app: kube-dns}, ports: [{name: dns, port: 53, protocol: UDP}]}
+";
+
+#[test]
+fn several_mistakes_are_told_with_what_they_do_together() {
+    // The label's key of another tool, everywhere.
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: api, namespace: shop}\nspec: {selector: {app.kubernetes.io/name: api}, ports: [{port: 8080}]}\n";
+    let (pods, policies) = SHOP.split_at(SHOP.find("---\napiVersion: networking").unwrap());
+    let pods = pods.replace("labels: {app:", "labels: {app.kubernetes.io/name:").replace(
+        "image: registry.example.com/web:1,",
+        "image: registry.example.com/web:1, env: [{name: API, value: \"http://api:8080\"}],",
+    );
+    let manifests = format!("{pods}{service}{policies}");
+    assert_eq!(found(&manifests, ""), ["RF101 error", "RF102 error", "RF101 error", "RF102 error"]);
+    let checked = checked(&manifests, "");
+    let told = checked.findings.iter().flat_map(|finding| &finding.related);
+    let told: Vec<&str> =
+        told.map(|related| &*related.message).filter(|text| text.starts_with("so ")).collect();
+    assert_eq!(told, ["so `shop/web` cannot reach the Service `shop/api` that `API` names"]);
+    let planned = fix::plan(&[text(&manifests)], &Settings::default());
+    assert_eq!((planned.checked.count(Severity::Error), planned.refused.len()), (0, 0));
+}
+
+#[test]
+fn the_resolvers_label_is_known() {
+    let rule = "- to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: coredns}}}]\n      ports: [{protocol: UDP, port: 53}";
+    let manifests = edited("- ports: [{protocol: UDP, port: 53}", rule) + RESOLVER;
+    assert_eq!(found(&manifests, ""), ["RF102 error"]);
+    let planned = fix::plan(&[text(&manifests)], &Settings::default());
+    assert!(planned.files[0].new.contains("k8s-app: kube-dns}}}]"), "{}", planned.files[0].new);
+}
+
+#[test]
+fn a_wrong_port_or_protocol_is_told_with_what_it_cuts() {
+    let right = "- from: [{podSelector: {matchLabels: {app: web}}}]\n      ports: [{port: 8080}]";
+    for (wrong, title) in
+        [("8081", "write the pods' port"), ("8080, protocol: UDP", "write the pods' protocol")]
+    {
+        let manifests = edited(right, &right.replace("port: 8080", &format!("port: {wrong}")));
+        assert_eq!(found(&manifests, ""), ["RF109 error"], "{wrong}");
+        let checked = checked(&manifests, "");
+        let finding = checked.findings.iter().find(|finding| finding.rule.code == "RF109").unwrap();
+        assert_eq!(finding.fix.as_ref().unwrap().title, title);
+    }
+}

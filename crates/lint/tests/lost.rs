@@ -461,3 +461,24 @@ fn a_tier_that_denies_the_resolver_cuts_dns_off_though_every_address_is_open() {
     let without = denies.replace("openshift-dns", "elsewhere");
     assert_eq!(codes(&input(&without)), ["RF301 error"]);
 }
+
+#[test]
+fn services_may_ask_to_be_scraped() {
+    let prometheus = "---
+apiVersion: v1
+kind: Pod
+metadata: {name: prometheus, namespace: monitoring, labels: {app: prometheus}}
+spec: {containers: [{name: p, image: quay.io/prometheus/prometheus:v3.1.0}]}
+";
+    let asking = |annotations: &str| {
+        service("web", 80).replace("name: web,", &format!("name: web, annotations: {{{annotations}}},"))
+    };
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let rest = format!("{}{prometheus}{DENY}{dns}", told("web", "env: []"));
+    let scrape = "prometheus.io/scrape: \"true\"";
+    let found = run(&format!("{}{rest}", asking(&format!("{scrape}, prometheus.io/port: \"9100\""))));
+    let [finding] = found.findings.as_slice() else { panic!("{}", found.findings.len()) };
+    assert!(finding.message.contains("`shop/web` at port 9100"), "{}", finding.message);
+    assert_eq!(codes(&format!("{}{rest}", asking(scrape))), ["RF309 warning"]);
+    assert!(codes(&format!("{}{rest}", asking("prometheus.io/scrape: \"false\""))).is_empty());
+}

@@ -373,3 +373,18 @@ fn any_namespace_in_the_words_of_cilium() {
     assert!(found(&rule("")).is_empty(), "the pods of its own namespace");
     assert!(found(&rule(&format!("matchLabels: {{app: web}}, {any}"))).is_empty());
 }
+
+#[test]
+fn a_policy_that_opens_a_namespace_is_one_finding() {
+    let postgres = deployment("db").replace("registry.example.com/db:1", "postgres:16");
+    let deny = policy("default-deny", "{podSelector: {}, policyTypes: [Ingress, Egress]}");
+    let open = "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}";
+    let both = found(&format!("{postgres}{deny}{}", policy("allow-all", open)));
+    assert_eq!(only_codes(&both), ["RF402 error"], "{both:?}");
+    let named = found(&format!("{postgres}{}", policy("deny-all", "{podSelector: {}, ingress: [{}]}")));
+    assert_eq!(only_codes(&named), ["RF401 error"], "{named:?}");
+    // A rule for one port of it is about the database.
+    let port = "{podSelector: {}, policyTypes: [Ingress], ingress: [{ports: [{port: 5432}]}]}";
+    let port = found(&format!("{postgres}{deny}{}", policy("allow-5432", port)));
+    assert!(only_codes(&port).contains(&"RF407 warning"), "{port:?}");
+}

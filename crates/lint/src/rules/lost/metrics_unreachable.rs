@@ -33,7 +33,7 @@ pub(super) static RULE: Rule = Rule {
     since: "0.1.0",
     opt_in: false,
     summary: "metrics that Prometheus is told to scrape and cannot",
-    what: "Reports the ports of ServiceMonitors and PodMonitors, and pods with the annotation \
+    what: "Reports the ports of ServiceMonitors and PodMonitors, and pods and Services with the annotation \
            `prometheus.io/scrape`, that none of the Prometheus pods of the input can reach. Silent where the input \
            shows no Prometheus, about targets that are not in the input, and where any of several Prometheuses gets \
            through.",
@@ -156,6 +156,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     if targets.is_empty() {
         annotated(context, &mut targets);
+        annotated_services(context, &mut targets);
     }
     for target in targets {
         for (workload, pods) in by_workload(context, &target.pods) {
@@ -246,6 +247,40 @@ fn annotated(context: &Context<'_>, targets: &mut Vec<Target>) {
             said_by: "its annotation `prometheus.io/scrape`".to_owned(),
             origin,
         });
+    }
+}
+
+/// The pods behind Services that say so: the port that is stated is one of the pods.
+fn annotated_services(context: &Context<'_>, targets: &mut Vec<Target>) {
+    let cluster = context.cluster;
+    let services = context.documents.iter().filter(|object| &*object.kind == "Service");
+    for object in services {
+        let annotation = |key: &str| object.annotations.get(key).map(|value| &**value);
+        if annotation("prometheus.io/scrape") != Some("true") {
+            continue;
+        }
+        let service = cluster.services.iter().find(|service| service.origin == object.origin);
+        let Some(service) = service else { continue };
+        let stated = annotation("prometheus.io/port").and_then(|port| port.parse::<u16>().ok());
+        let only = match service.ports.as_slice() {
+            [one] => Some(&one.target),
+            _ => None,
+        };
+        let port = |id: PodId| stated.or_else(|| number(cluster.pod(id)?, only?, Protocol::Tcp));
+        let pods = backends(cluster, service).into_iter().filter_map(|id| Some((id, port(id)?)));
+        let known = |pod: &(PodId, u16)| targets.iter().any(|target| target.pods.pods.contains(pod));
+        let pods: Vec<(PodId, u16)> = pods.filter(|pod| !known(pod)).collect();
+        if !pods.is_empty() {
+            let place = context.places.root_key(object.origin, &["metadata".into(), "annotations".into()]);
+            targets.push(Target {
+                pods: Targets { pods, protocol: Protocol::Tcp },
+                said_by: format!(
+                    "the annotation `prometheus.io/scrape` of Service `{}/{}`",
+                    service.namespace, service.name
+                ),
+                origin: place.unwrap_or(object.origin),
+            });
+        }
     }
 }
 

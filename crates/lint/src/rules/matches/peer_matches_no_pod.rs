@@ -97,6 +97,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     ),
                 );
                 nobody::describe(context, place, near, finding);
+                if let (None, Some(claim)) = (near, repair::more_peers(rule.action)) {
+                    finding.likely_fix("correct the selector", repair::resolver(context, place), claim);
+                }
                 if let (Some(near), Some(claim)) = (near, repair::more_peers(rule.action))
                     && near.sets.len() == 1
                 {

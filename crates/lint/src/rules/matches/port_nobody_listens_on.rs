@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use ringfence_manifest::edit::{Value, replace_scalar};
 use ringfence_model::{
     origin::Origin,
     port::{PortSpec, Protocol},
     tier::Action,
     verdict::Direction,
+    workload::{ContainerPort, Pod},
 };
 
 use super::{
     listening::{Aimed, Listening, aimed},
+    service_port_instead_of_pod_port::through,
     words,
 };
 use crate::{
     context::Context,
-    finding::Findings,
+    finding::{Claim, Finding, Findings},
     rule::{Example, Rule, Severity},
 };
 
@@ -185,5 +188,42 @@ fn report<'a>(
     }
     if let Some(pod) = pods.first() {
         finding.related(pod.origin, "one of these pods");
+    }
+    if more.is_empty() {
+        likely_fix(context, aimed, &pods, elsewhere, finding);
+    }
+}
+
+/// What the pods declare: the protocol of that port, or the only port of that protocol.
+fn likely_fix(
+    context: &Context<'_>,
+    aimed: &Aimed<'_, '_>,
+    pods: &[&Pod],
+    elsewhere: Option<&ContainerPort>,
+    finding: &mut Finding,
+) {
+    let protocol = aimed.port.protocol.unwrap_or(Protocol::Tcp);
+    let declared: BTreeSet<u16> = (pods.iter().flat_map(|pod| &pod.ports))
+        .filter(|port| port.protocol == protocol)
+        .map(|port| port.port)
+        .collect();
+    let single = matches!(aimed.port.ports, PortSpec::Range(first, last) if first == last);
+    let Some(pod) = pods.first().filter(|_| single) else { return };
+    let (title, to, edits) = match elsewhere {
+        Some(other) => {
+            let written = context.places.value(aimed.port.origin, &["protocol".into()]);
+            let value = Value::from(other.protocol.as_str());
+            let edits = written.and_then(|at| replace_scalar(&context.places, at, &value));
+            ("write the pods' protocol", (other.protocol, other.port), edits)
+        }
+        None if declared.len() == 1 => {
+            let only = declared.first().copied().unwrap_or_default();
+            let edits = replace_scalar(&context.places, aimed.origin(context), &Value::Int(i64::from(only)));
+            ("write the pods' port", (protocol, only), edits)
+        }
+        None => return,
+    };
+    if let Some(flow) = through(context, aimed, pod, to.0, to.1) {
+        finding.likely_fix(title, edits, Claim::Moves(vec![flow], Vec::new()));
     }
 }

@@ -66,6 +66,19 @@ pub(super) fn nearest(context: &Context<'_>, place: &Place<'_>, near: &Near<'_>)
     }
 }
 
+/// Writes the label of the cluster's resolver, where it is all that the place can mean.
+pub(super) fn resolver<'a>(context: &Context<'a>, place: &Place<'a>) -> Option<Vec<Edit>> {
+    let selector = place.pod.as_ref()?;
+    let [requirement] = selector.requirements.as_slice() else { return None };
+    let sets = context.selections().labels.asked(context, place);
+    let [only] = sets.as_slice() else { return None };
+    let mut resolvers = context.facts().dns.iter().flat_map(|resolver| &resolver.pods);
+    if !resolvers.any(|pod| only.workload.pods.contains(pod)) {
+        return None;
+    }
+    replace_value(context, place, selector, requirement, only.labels.get(&requirement.key)?)
+}
+
 /// Gives a requirement another value.
 pub(super) fn replace_value(
     context: &Context<'_>,

@@ -154,7 +154,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
 }
 
 /// A connection that the rule is meant for.
-fn through(
+pub(super) fn through(
     context: &Context<'_>,
     aimed: &Aimed<'_, '_>,
     backend: &Pod,

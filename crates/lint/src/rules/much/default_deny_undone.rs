@@ -88,10 +88,20 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     // Rules that take some pods out with some reason, by what they take them out of.
     let mut mild: BTreeMap<(Direction, Vec<&Text>), Vec<&Everything<'_>>> = BTreeMap::new();
     let all = everything(context);
+    // One policy may open both directions.
+    let mut wholes: Vec<Vec<&Everything<'_>>> = Vec::new();
     for rule in all.iter().filter(|rule| !rule.undoes.is_empty()) {
         let allow = &rule.allow;
         if allow.whole_namespace().is_some() {
-            whole(rule, findings);
+            let same = |rules: &&mut Vec<&Everything<'_>>| {
+                rules
+                    .iter()
+                    .any(|other| other.allow.meta == allow.meta && namespaces(other) == namespaces(rule))
+            };
+            match wholes.iter_mut().find(same) {
+                Some(rules) => rules.push(rule),
+                None => wholes.push(vec![rule]),
+            }
             continue;
         }
         let entries = entries.get_or_insert_with(|| Entries::new(context));
@@ -103,6 +113,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         } else {
             some(context, &[rule], Severity::Warning, findings);
         }
+    }
+    for rules in &wholes {
+        whole(rules, findings);
     }
     for rules in mild.values() {
         some(context, rules, Severity::Info, findings);
@@ -128,18 +141,32 @@ fn point(rule: &Everything<'_>, finding: &mut Finding) {
     }
 }
 
-fn whole(rule: &Everything<'_>, findings: &mut Findings) {
+fn whole(rules: &[&Everything<'_>], findings: &mut Findings) {
+    let Some((first, rest)) = rules.split_first() else { return };
+    let both = rest.iter().any(|rule| rule.allow.direction != first.allow.direction);
+    let what = if both {
+        "all ingress and all egress are".to_owned()
+    } else {
+        format!("all {} is", field(first.allow.direction))
+    };
     let message = format!(
-        "`{}` undoes the default deny of {}: all {} is allowed",
-        rule.allow.meta.full_name(),
-        listed(rule),
-        field(rule.allow.direction)
+        "`{}` undoes the default deny of {}: {what} allowed",
+        first.allow.meta.full_name(),
+        listed(first)
     );
-    let finding = findings.report(rule.breadth.at, message);
-    finding
-        .label("every peer, every port")
-        .help("remove the rule, or name the peers and the ports that it is for");
-    point(rule, finding);
+    let finding = findings.report(first.breadth.at, message);
+    finding.label("every peer, every port").help(if both {
+        "remove the rules, or name the peers and the ports that they are for"
+    } else {
+        "remove the rule, or name the peers and the ports that it is for"
+    });
+    for rule in rest {
+        finding.related(rule.breadth.at, "every peer, every port");
+    }
+    for rule in rules {
+        point(rule, finding);
+    }
+    finding.related.dedup();
 }
 
 /// Rules that take some pods out of the same default deny.

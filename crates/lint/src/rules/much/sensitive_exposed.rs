@@ -1,12 +1,15 @@
 //! Something that holds data or secrets, open to pods that no rule names.
 
-use ringfence_model::{cluster::Cluster, origin::Origin, port::Protocol};
+use std::collections::BTreeSet;
 
+use ringfence_model::{cluster::Cluster, origin::Origin, port::Protocol, verdict::Direction};
+
+use super::everything::everything;
 use crate::{
     context::Context,
     exposure::Exposed,
     finding::Findings,
-    naming,
+    intent, naming,
     rule::{Example, Rule, Severity},
 };
 
@@ -108,8 +111,19 @@ pub(super) fn rules(context: &Context<'_>) -> Vec<Origin> {
 }
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
+    // Where a policy allows everything that a default deny denies, or that its name denies, that is the mistake.
+    let told: BTreeSet<Origin> = (everything(context).iter())
+        .filter(|rule| rule.allow.direction == Direction::Ingress)
+        .filter(|rule| {
+            (!rule.undoes.is_empty() && rule.allow.whole_namespace().is_some())
+                || (rule.undoes.is_empty() && intent::says_closed(rule.allow.meta))
+        })
+        .map(|rule| rule.breadth.at)
+        .collect();
     for one in context.exposed() {
-        report(context.cluster, one, findings);
+        if one.rules.is_empty() || one.rules.iter().any(|rule| !told.contains(rule)) {
+            report(context.cluster, one, findings);
+        }
     }
 }
 
