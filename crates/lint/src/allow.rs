@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ringfence_model::{
     Text,
     address::IpSet,
-    cilium::{CiliumPeer, CiliumPolicy, CiliumRule, CiliumSpec, CiliumSubject, Entity},
+    cilium::{CiliumPeer, CiliumPolicy, CiliumRule, CiliumSpec, CiliumSubject, Entity, derived},
     cluster::Cluster,
-    label::Selector,
+    label::{Operator, Requirement, Selector},
     network_policy::{NetworkPeer, NetworkPolicy, NetworkRule, PolicyMeta},
     origin::Origin,
     port::{PortMatch, PortSpec, Protocol},
@@ -357,11 +357,22 @@ fn tier_peer(peer: &TierPeer) -> One {
     }
 }
 
+/// Whether a selector of endpoints is those of every namespace: an empty one of a clusterwide policy, or one that only asks
+/// that there is a namespace.
+pub(crate) fn is_every_endpoint(policy: &CiliumPolicy, selector: &Selector) -> bool {
+    let any_namespace = |one: &Requirement| {
+        let key = one.key.split_once(':').map_or(&*one.key, |(_, key)| key);
+        one.operator == Operator::Exists && key == derived::NAMESPACE
+    };
+    (policy.meta.namespace.is_none() || !selector.is_empty())
+        && selector.requirements.iter().all(any_namespace)
+}
+
 fn cilium_peer(policy: &CiliumPolicy, peer: &CiliumPeer) -> One {
     let none = |at| One { pods: false, addresses: IpSet::empty(), at, by: By::Selector };
     match peer {
         CiliumPeer::Endpoints(selector, origin) => {
-            One { pods: policy.meta.namespace.is_none() && selector.is_empty(), ..none(*origin) }
+            One { pods: is_every_endpoint(policy, selector), ..none(*origin) }
         }
         CiliumPeer::Entity(entity, origin) => One {
             pods: matches!(entity, Entity::All | Entity::Cluster),

@@ -48,6 +48,8 @@ pub struct Finding {
     pub related: Vec<Related>,
     /// How to repair it.
     pub fix: Option<Fix>,
+    /// A repair that is no more than likely. It becomes [`Finding::fix`] if other findings go away with it.
+    pub likely_fix: Option<Fix>,
 }
 
 impl Finding {
@@ -82,6 +84,17 @@ impl Finding {
         self.fix = edits.map(|edits| Fix { title: title.into(), edits, claim });
         self
     }
+
+    /// Sets a repair that is only offered if other findings go away with it.
+    pub fn likely_fix(
+        &mut self,
+        title: impl Into<String>,
+        edits: Option<Vec<Edit>>,
+        claim: Claim,
+    ) -> &mut Self {
+        self.likely_fix = edits.map(|edits| Fix { title: title.into(), edits, claim });
+        self
+    }
 }
 
 /// Where a rule puts what it finds.
@@ -108,6 +121,7 @@ impl Findings {
             help: None,
             related: Vec::new(),
             fix: None,
+            likely_fix: None,
         };
         self.found.push_mut(finding)
     }

@@ -6,7 +6,9 @@
 
 mod allow;
 pub mod baseline;
+mod consequences;
 mod context;
+mod copies;
 mod default_deny;
 mod exposure;
 pub mod facts;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    consequences,
     context::Context,
     finding::Finding,
     input::Input,
@@ -46,15 +47,16 @@ pub fn check(input: &Input, settings: &Settings) -> Checked {
     let (mut findings, mut suppressed, used) = context.suppressions().apply(run(&context, &chosen));
     context.note_used(used);
     findings.extend(run(&context, &last));
-    let (mut findings, ignored) = paths::apply(findings, settings, &context.cluster.sources);
+    let (findings, ignored) = paths::apply(findings, settings, &context.cluster.sources);
     suppressed.extend(ignored);
+    let mut findings = consequences::fold(input, settings, findings);
     findings.sort_by(in_order);
     suppressed.sort_by(|(a, _), (b, _)| in_order(a, b));
     Checked { findings, suppressed }
 }
 
 /// What rules find, sorted, with the severities that are stated.
-fn run(context: &Context<'_>, chosen: &[&'static Rule]) -> Vec<Finding> {
+pub(crate) fn run(context: &Context<'_>, chosen: &[&'static Rule]) -> Vec<Finding> {
     let mut findings = in_parallel(context, chosen);
     for finding in &mut findings {
         if let Some(severity) = context.settings.severity_of(finding.rule) {

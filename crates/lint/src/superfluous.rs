@@ -10,7 +10,6 @@ use std::{
     sync::Arc,
 };
 
-use ringfence_analysis::explain::yaml;
 use ringfence_model::{
     Text,
     cilium::CiliumSubject,
@@ -26,6 +25,7 @@ use ringfence_policy::compiled::{Effect, PolicyEffect};
 use crate::{
     allow::{Allow, Body, Outside, allows, isolates, spec_isolates},
     context::Context,
+    copies::copies,
     default_deny::{DefaultDeny, default_denies, denying},
     wider,
 };
@@ -54,28 +54,13 @@ pub(crate) struct Superfluous<'a> {
     pub rules: Vec<NeedlessRule<'a>>,
 }
 
-/// The policies that say what an earlier one says, with that one.
-pub(crate) fn duplicates<'a>(context: &Context<'a>) -> Vec<(&'a Arc<PolicyMeta>, &'a Arc<PolicyMeta>)> {
-    let mut first: BTreeMap<(Option<&str>, String), &Arc<PolicyMeta>> = BTreeMap::new();
-    let mut found = Vec::new();
-    for policy in &context.cluster.network_policies {
-        let text = yaml::network_policy(policy);
-        let spec = text.split_once("\nspec:").map_or_else(String::new, |(_, spec)| spec.to_owned());
-        let earlier = *first.entry((policy.meta.namespace.as_deref(), spec)).or_insert(&policy.meta);
-        if earlier != &policy.meta && !policy.meta.audit && !earlier.audit {
-            found.push((&policy.meta, earlier));
-        }
-    }
-    found
-}
-
 /// Everything that changes nothing, but for copies of whole policies.
 pub(crate) fn superfluous<'a>(context: &Context<'a>) -> Superfluous<'a> {
     let mut found = Superfluous::default();
     let all = allows(context.cluster);
     let by_origin: BTreeMap<Origin, Allow<'a>> = all.iter().map(|allow| (allow.origin, *allow)).collect();
     let copies: BTreeSet<&PolicyMeta> =
-        duplicates(context).into_iter().flat_map(|(later, earlier)| [&**later, &**earlier]).collect();
+        copies(context).into_iter().flat_map(|(later, earlier)| [&**later, &**earlier]).collect();
     let removable: BTreeSet<&PolicyMeta> = (context.effects().policies().iter())
         .filter(|effect| effect.removable)
         .map(|effect| &*effect.policy)

@@ -133,18 +133,26 @@ fn gone_versions_are_errors_and_a_policy_is_repaired() {
 
 #[test]
 fn a_namespace_is_missed_only_where_it_is_known() {
-    let pod = |namespace: &str| {
+    let object = |kind: &str, namespace: &str| {
         let namespace =
             if namespace.is_empty() { String::new() } else { format!(", namespace: {namespace}") };
-        format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{name: api{namespace}, labels: {{app: api}}}}\n")
+        format!(
+            "---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: api{namespace}, labels: {{app: api}}}}\n"
+        )
     };
+    let account = |namespace: &str| object("ServiceAccount", namespace);
     let policy = policy("name: a", "podSelector: {matchLabels: {app: api}}");
     assert!(found(&policy, "").is_empty());
-    assert_eq!(found(&format!("{policy}{}", pod("shop")), ""), ["3 RF809 warning"]);
-    assert!(found(&format!("{policy}{}", pod("")), "").is_empty(), "neither has one");
-    assert!(found(&format!("{policy}{}{}", pod("shop"), pod("front")), "").is_empty(), "either may be meant");
+    assert_eq!(found(&format!("{policy}{}", account("shop")), ""), ["3 RF809 warning"]);
+    assert!(found(&format!("{policy}{}", account("")), "").is_empty(), "neither has one");
+    assert!(
+        found(&format!("{policy}{}{}", account("shop"), account("front")), "").is_empty(),
+        "either may be meant"
+    );
     let stated = "[cluster]\nnamespace = \"shop\"\n";
-    assert!(found(&format!("{policy}{}", pod("shop")), stated).is_empty());
-    let labels = policy.replace("app: api", "app: web");
-    assert!(found(&format!("{labels}{}", pod("shop")), "").is_empty());
+    assert!(found(&format!("{policy}{}", account("shop")), stated).is_empty());
+    // RF112 knows that its pods are elsewhere, and says so as an error.
+    assert!(found(&format!("{policy}{}", object("Pod", "shop")), "").is_empty());
+    let cilium = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\nspec: {endpointSelector: {matchLabels: {app: api}}, ingress: [{}]}\n";
+    assert_eq!(found(&format!("{cilium}{}", account("shop")), ""), ["3 RF809 warning"]);
 }

@@ -231,3 +231,122 @@ spec: {{podSelector: {{}}, policyTypes: [Ingress], ingress: [{rule}]}}
         "a tunnel may run as pods"
     );
 }
+
+/// A pod of `shop` with an environment.
+fn told(name: &str, env: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\nspec: {{containers: [{{name: c, image: registry.example.com/{name}:1, {env}}}]}}\n"
+    )
+}
+
+const DENY: &str = "---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: default-deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+";
+
+const ALLOW_DNS: &str = "---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: allow-dns, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53}, {port: 53, protocol: UDP}]}]}
+";
+
+fn service(name: &str, port: u16) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{app: {name}}}, ports: [{{port: {port}}}]}}\n"
+    )
+}
+
+#[test]
+fn who_is_told_names_needs_a_resolver() {
+    let web = told("web", "env: []");
+    assert_eq!(codes(&format!("{web}{DENY}")), ["RF301 warning"], "nobody knows what it asks for");
+    let db = told("db", "env: []") + &service("db", 5432);
+    let told_db = told("web", "env: [{name: DB, value: \"postgres://db:5432/a\"}]");
+    assert_eq!(codes(&format!("{told_db}{db}{DENY}")), ["RF313 error", "RF301 error"]);
+    // The database beside pods that may ask is meant to be closed.
+    assert_eq!(codes(&format!("{web}{}{DENY}{ALLOW_DNS}", told("db", "env: []"))), ["RF301 info"]);
+    let backup = egress("{ipBlock: {cidr: 192.168.5.10/32}}", "{port: 80}");
+    assert_eq!(codes(&format!("{APP}{backup}")), ["RF301 info"], "it is told an address");
+    let outside = egress("{ipBlock: {cidr: 0.0.0.0/0}}", "{port: 443}");
+    assert_eq!(codes(&format!("{APP}{outside}")), ["RF301 warning"]);
+    let app = APP.replace("app:1", "app:1, env: [{name: PAY, value: \"https://pay.example.com\"}]");
+    assert_eq!(codes(&format!("{app}{outside}")), ["RF301 error"]);
+}
+
+#[test]
+fn commands_name_hosts_in_words() {
+    let db = told("db", "env: []") + &service("db", 5432);
+    let others = format!("{db}{DENY}{}", ALLOW_DNS.replace("{app: web}", ""));
+    for arguments in [
+        "args: [pg_dump, -h, db]",
+        "args: [nc, -z, db, \"5432\"]",
+        "command: [sh, -c, \"until nc -z db 5432; do sleep 1; done\"]",
+        "command: [sh, -c, \"pg_dump --host db app > /backup/app.sql\"]",
+        "env: [{name: PGHOST, value: db}]",
+    ] {
+        assert_eq!(codes(&format!("{}{others}", told("web", arguments))), ["RF313 error"], "{arguments}");
+    }
+    for arguments in ["args: [echo, db, \"1\"]", "args: [--db, db]", "command: [sh, -c, \"sleep 5432\"]"] {
+        assert!(codes(&format!("{}{others}", told("web", arguments))).is_empty(), "{arguments}");
+    }
+}
+
+#[test]
+fn hosts_outside_are_missed_where_nothing_outside_is_open() {
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let of =
+        |env: &str, more: &str| codes(&format!("{}{DENY}{dns}{more}", told("web", &format!("env: [{env}]"))));
+    let pay = "{name: PAYMENT_API, value: \"https://api.payments.example/v1\"}";
+    assert_eq!(of(pay, ""), ["RF314 warning"]);
+    for env in [
+        "{name: PUBLIC_URL, value: \"https://shop.example.com\"}",
+        "{name: OIDC_ISSUER, value: \"https://login.example.com\"}",
+        "{name: GF_SERVER_ROOT_URL, value: \"https://grafana.example.com\"}",
+        "{name: API, value: \"http://api.other.svc.cluster.local\"}",
+        "{name: API, value: \"http://api.corp.internal\"}",
+        "{name: API, value: \"http://192.0.2.1\"}",
+        "{name: IMAGE, value: registry.example.com/app}",
+        "{name: FORMAT, value: \"see https://a.example.com and https://b.example.com\"}",
+    ] {
+        assert!(of(env, "").is_empty(), "{env}");
+    }
+    let served = "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: shop}\nspec: {rules: [{host: api.payments.example}]}\n";
+    assert!(of(pay, served).is_empty(), "it is its own");
+    let out = egress("{ipBlock: {cidr: 198.51.100.0/24}}", "{port: 443}").replace("app: app", "app: web");
+    assert!(of(pay, &format!("---{out}")).is_empty());
+    let other_port = out.replace("443", "8443");
+    assert_eq!(of(pay, &format!("---{other_port}")), ["RF314 warning"]);
+}
+
+#[test]
+fn a_peer_for_the_whole_cluster_means_nobody_in_particular() {
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let policies = |from: &str| {
+        format!(
+            "{DENY}{dns}---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: web, namespace: shop}}\nspec: {{podSelector: {{matchLabels: {{app: web}}}}, policyTypes: [Ingress], ingress: [{{from: [{from}], ports: [{{port: 80}}]}}]}}\n"
+        )
+    };
+    let pods = told("web", "ports: [{containerPort: 80}]") + &told("api", "env: []");
+    assert!(codes(&format!("{pods}{}", policies("{namespaceSelector: {}}"))).is_empty());
+    assert_eq!(
+        codes(&format!("{pods}{}", policies("{podSelector: {matchLabels: {app: api}}}"))),
+        ["RF305 error"]
+    );
+}
+
+#[test]
+fn the_ports_of_a_load_balancer_are_one_finding() {
+    let service = service("web", 80)
+        .replace("spec: {", "spec: {type: LoadBalancer, ")
+        .replace("ports: [{port: 80}]", "ports: [{name: http, port: 80}, {name: https, port: 443}]");
+    let dns = ALLOW_DNS.replace("{app: web}", "");
+    let manifests = format!("{}{service}{DENY}{dns}", told("web", "env: []"));
+    let checked = run(&manifests);
+    let [finding] = checked.findings.as_slice() else { panic!("{}", checked.findings.len()) };
+    assert_eq!(finding.rule.code, "RF311");
+    let help = finding.help.clone().unwrap_or_default();
+    assert!(help.contains("port: 80\n") && help.contains("port: 443\n"), "{help}");
+}

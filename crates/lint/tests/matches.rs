@@ -295,3 +295,70 @@ fn repairs_are_offered_and_confirmed() {
         assert!(found(&changed.new).is_empty(), "{code}: {:?}\n{}", found(&changed.new), changed.new);
     }
 }
+
+/// Two ingress rules of a policy of `shop`, beside a monitoring namespace.
+fn rules(first: &str, second: &str, more: &str) -> Vec<String> {
+    found(&format!(
+        "{}{}{}{more}{}",
+        pod("shop", "api", "app: api"),
+        pod("monitoring", "prometheus", "app: prometheus"),
+        pod("monitoring", "grafana", "app: grafana"),
+        policy(
+            "shop",
+            &format!("{{podSelector: {{matchLabels: {{app: api}}}}, ingress: [{{{first}}}, {{{second}}}]}}")
+        ),
+    ))
+}
+
+#[test]
+fn one_rule_torn_into_two_is_found_if_one_has_no_ports() {
+    let namespace =
+        "from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]".to_owned();
+    let pods = "from: [{podSelector: {matchLabels: {app: prometheus}}}]".to_owned();
+    let ports = ", ports: [{port: 9090}]";
+    assert_eq!(rules(&namespace, &(pods.clone() + ports), ""), ["RF104 error"]);
+    assert_eq!(rules(&(namespace.clone() + ports), &pods, ""), ["RF104 error"]);
+    assert_eq!(rules(&pods, &(namespace.clone() + ports), ""), ["RF104 error"]);
+    // Somebody's own Prometheus may be meant.
+    let own = pod("shop", "prometheus", "app: prometheus");
+    assert_eq!(rules(&(namespace.clone() + ports), &pods, &own), ["RF104 warning"]);
+    // Two rules with ports of their own are two rules.
+    assert_eq!(rules(&(namespace.clone() + ports), &(pods + ports), &own), Vec::<String>::new());
+    let others = "from: [{podSelector: {matchLabels: {app: api}}}]";
+    assert!(rules(&(namespace + ports), others, "").is_empty(), "nobody there has that label");
+}
+
+#[test]
+fn a_peer_that_the_other_one_contains_was_meant_to_narrow_it() {
+    let input = |from: &str| {
+        found(&format!(
+            "{}{}{}{}",
+            pod("prod", "db", "role: db"),
+            pod("prod", "api", "role: api"),
+            pod("prod", "web", "role: web"),
+            policy(
+                "prod",
+                &format!("{{podSelector: {{matchLabels: {{role: db}}}}, ingress: [{{from: [{from}]}}]}}")
+            ),
+        ))
+    };
+    let (pods, namespace) = (
+        "podSelector: {matchLabels: {role: api}}",
+        "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: prod}}",
+    );
+    assert_eq!(input(&format!("{{{pods}}}, {{{namespace}}}")), ["RF104 warning"]);
+    assert!(input(&format!("{{{pods}, {namespace}}}")).is_empty());
+    assert!(
+        input(&format!("{{{pods}}}, {{{namespace}}}, {{podSelector: {{matchLabels: {{role: web}}}}}}"))
+            .is_empty()
+    );
+    assert!(input(&format!("{{{pods}}}, {{namespaceSelector: {{}}}}")).is_empty());
+}
+
+#[test]
+fn ports_before_their_peers_are_torn_apart_too() {
+    let from = "from: [{podSelector: {matchLabels: {app: api}}}]";
+    assert_eq!(rules(from, "ports: [{port: 80}]", ""), ["RF115 warning"]);
+    assert_eq!(rules("ports: [{port: 80}]", from, ""), ["RF115 warning"]);
+    assert!(rules("ports: [{port: 80}]", "ports: [{port: 81}]", "").is_empty());
+}

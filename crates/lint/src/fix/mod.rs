@@ -156,7 +156,8 @@ fn attempt(
     chosen: &[(&Finding, &Fix)],
     settings: &Settings,
 ) -> Result<Attempt, String> {
-    let texts = edited(texts, chosen)?;
+    let fixes: Vec<&Fix> = chosen.iter().map(|(_, fix)| *fix).collect();
+    let texts = edited(texts, &fixes)?;
     let after = Input::read(texts.clone(), settings);
     if unreadable(&after) > unreadable(before) {
         return Err("the API server would reject the result".to_owned());
@@ -194,9 +195,9 @@ fn counted_of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> BTreeMap<I
 }
 
 /// The texts with the edits of repairs.
-fn edited(texts: &[manifest::Input], chosen: &[(&Finding, &Fix)]) -> Result<Vec<manifest::Input>, String> {
+pub(crate) fn edited(texts: &[manifest::Input], fixes: &[&Fix]) -> Result<Vec<manifest::Input>, String> {
     let mut texts = texts.to_vec();
-    let edits = || chosen.iter().flat_map(|(_, fix)| &fix.edits);
+    let edits = || fixes.iter().flat_map(|fix| &fix.edits);
     let sources: BTreeSet<SourceId> = edits().map(|edit| edit.origin.source).collect();
     for source in sources {
         let Some(text) = texts.get_mut(source.0 as usize) else {

@@ -15,7 +15,7 @@ use super::{
     keys::{is_never_on_pods, is_set_by_a_platform, is_system, means_the_name},
     neighbours::near,
     others_keys,
-    torn::torn,
+    torn::{torn, torn_rules},
 };
 use crate::context::Context;
 
@@ -153,11 +153,13 @@ impl<'c, 'a> Reasons<'c, 'a> {
     fn of_part(&self, part: &Part<'a>) -> Causes<'a> {
         let subject = part.subject.pods.is_empty().then(|| self.subject(part));
         let misplaced = matches!(subject, Some(Cause::Misplaced(_)));
-        let peers = |rule: &RuleView<'a>| {
+        let torn_rules = torn_rules(self.context, self.labels, &part.rules);
+        let peers = |(number, rule): (usize, &RuleView<'a>)| {
             let torn = torn(self.context, self.labels, rule);
+            let torn_from_another = torn_rules.iter().any(|pair| pair.contains(number));
             let cause = |(at, peer): (usize, &super::Peer<'a>)| {
                 let place = peer.place().filter(|place| place.pods.is_empty())?;
-                Some(if torn.iter().any(|pair| pair.contains(at)) {
+                Some(if torn_from_another || torn.iter().any(|pair| pair.contains(at)) {
                     Cause::Torn
                 } else if misplaced && place.home.is_some() {
                     Cause::Explained
@@ -167,7 +169,7 @@ impl<'c, 'a> Reasons<'c, 'a> {
             };
             rule.peers.iter().flatten().enumerate().map(cause).collect()
         };
-        (subject, part.rules.iter().map(peers).collect())
+        (subject, part.rules.iter().enumerate().map(peers).collect())
     }
 
     /// What can be said of any place without looking at labels.

@@ -27,7 +27,7 @@ pub(crate) use keys::{is_never_on_pods, is_system};
 pub(crate) use label_sets::{LabelSet, LabelSets};
 pub(crate) use neighbours::{Near, NearKind};
 pub(crate) use slip::{is_slip, others_keys};
-pub(crate) use torn::torn;
+pub(crate) use torn::{Torn, torn, torn_ports, torn_rules};
 
 use crate::context::Context;
 

@@ -15,6 +15,7 @@ use ringfence_policy::compiled::Choice;
 
 use super::outside::{self, Share, share};
 use crate::{
+    allow::is_every_endpoint,
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
@@ -133,6 +134,7 @@ fn is_every_pod(peer: &Choice<'_>) -> bool {
         Choice::TierPeer(TierPeer::Namespaces(namespace, _)) => namespace.is_empty(),
         Choice::TierPeer(TierPeer::Pods { namespace, pod, .. }) => namespace.is_empty() && pod.is_empty(),
         Choice::CiliumPeer(_, CiliumPeer::Entity(Entity::Cluster, _)) => true,
+        Choice::CiliumPeer(policy, CiliumPeer::Endpoints(selector, _)) => is_every_endpoint(policy, selector),
         _ => false,
     }
 }
@@ -140,11 +142,10 @@ fn is_every_pod(peer: &Choice<'_>) -> bool {
 /// The ports of a rule, if they are of the web alone.
 fn web(rule: &AnyRule<'_>) -> Option<Vec<(Protocol, u16)>> {
     let of_web = |entry: &&PortMatch| match (entry.protocol, &entry.ports) {
-        (Some(protocol @ (Protocol::Tcp | Protocol::Udp)), PortSpec::Range(port @ (80 | 443), last))
-            if port == last =>
-        {
-            Some((protocol, *port))
-        }
+        (
+            protocol @ (None | Some(Protocol::Tcp | Protocol::Udp)),
+            PortSpec::Range(port @ (80 | 443), last),
+        ) if port == last => Some((protocol.unwrap_or(Protocol::Tcp), *port)),
         _ => None,
     };
     let ports: Option<Vec<_>> = rule.ports().iter().map(of_web).collect();

@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence_model::{IpNet, network_policy::NetworkPeer, tier::Action, verdict::Direction};
+use ringfence_model::{
+    IpNet, address::IpSet, network_policy::NetworkPeer, port::Protocol, tier::Action, verdict::Direction,
+};
 use ringfence_policy::compiled::{Choice, PodSet};
 
+use super::known::Known;
 use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
-    walk::{self, Body, workload_names},
+    walk::{self, AnyRule, Body, workload_names},
 };
+
+/// Ports of nodes that lead to their insides: the kubelet, etcd.
+const KUBELET: [u16; 4] = [10_250, 10_255, 2_379, 2_380];
 
 pub(super) static RULE: Rule = Rule {
     code: "RF207",
@@ -20,8 +26,9 @@ pub(super) static RULE: Rule = Rule {
     opt_in: false,
     summary: "`0.0.0.0/0` is every pod of the cluster too, not only the internet",
     what: "Reports egress rules to `0.0.0.0/0` or `::/0` whose `except` leaves pods of the \
-           input in, as far as the engine can tell, where no selector of the rule chooses them as well. It keeps silent \
-           under CNIs whose blocks never match pods, about rules of Cilium policies, which do not either, and where all \
+           input in, as far as the engine can tell, where no selector of the rule chooses them as well; or the nodes \
+           of the input, or the networks that the settings state for them (info, unless a port is one of the kubelet or etcd). \
+           It keeps silent under CNIs whose blocks never match pods, about rules of Cilium policies, which do not either, and where all \
            pods of the input are subjects of the policy. A rule for every port without `except` is left to \
            `egress-to-anywhere`.",
     why: "What was meant for the internet opens the databases of every namespace as well: a block matches the addresses \
@@ -91,6 +98,7 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     let accepting = walk::rules(context.cluster)
         .filter(|rule| rule.direction == Direction::Egress && rule.action == Action::Accept);
     let mut blocks: BTreeMap<(IpNet, &[IpNet]), PodSet> = BTreeMap::new();
+    let nodes = Known::new(context).node_networks;
     for rule in accepting {
         let Body::Network(policy, network) = rule.body else { continue };
         let wide =
@@ -105,6 +113,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         let within = blocks.entry((*cidr, except)).or_insert_with(|| chosen(peer));
         let strangers = within.difference(&others).difference(&subject);
         if strangers.is_empty() {
+            if !nodes.is_disjoint(&IpSet::block(cidr, except)) {
+                includes_nodes(context, &rule, findings);
+            }
             continue;
         }
         let namespaces: BTreeSet<&str> =
@@ -131,5 +142,23 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 "if only the internet is meant, list the networks of pods, nodes and Services in `except`, or all \
                  private networks: `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, and `fc00::/7` for IPv6",
             );
+    }
+}
+
+/// Reports a block that leaves out pods, as far as there are any, and not the nodes.
+fn includes_nodes(context: &Context<'_>, rule: &AnyRule<'_>, findings: &mut Findings) {
+    let Some(block) = rule.blocks().into_iter().find(|block| block.cidr.prefix_len() == 0) else { return };
+    let ports = rule.ports();
+    if block.except.is_empty() && ports.is_empty() {
+        return;
+    }
+    let message = format!("`{}` opens the nodes of the cluster too", rule.meta.full_name());
+    let finding = findings.report(block.place(&context.places), message);
+    finding.label("the addresses of nodes are among these").help(
+        "if only the internet is meant, list the networks of the nodes in `except`, or all private networks: \
+         `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, and `fc00::/7` for IPv6",
+    );
+    if !ports.is_empty() && !KUBELET.iter().any(|port| rule.has_port(Protocol::Tcp, *port)) {
+        finding.severity(Severity::Info);
     }
 }

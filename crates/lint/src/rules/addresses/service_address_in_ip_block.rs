@@ -250,7 +250,7 @@ fn report(
         && !reachable
         && let Some((title, edits, opened)) = repair(context, rule, service, at)
     {
-        finding.fix(title, Some(edits), Claim::Opens(opened));
+        finding.fix(title, Some(edits), Claim::Moves(opened, Vec::new()));
     }
 }
 

@@ -5,6 +5,7 @@ mod cilium_deny_isolates;
 mod cni_enforces_nothing;
 mod default_deny_off;
 mod dns_pattern_matches_no_service;
+mod empty_list_isolates_nothing;
 mod end_port_not_honoured;
 mod family_not_enforced;
 mod fqdn_without_dns_rule;
@@ -39,4 +40,5 @@ pub(super) static RULES: &[&Rule] = &[
     &default_deny_off::RULE,
     &visibility_annotation::RULE,
     &dns_pattern_matches_no_service::RULE,
+    &empty_list_isolates_nothing::RULE,
 ];

@@ -4,6 +4,7 @@ use ringfence_model::{
     cilium::{CiliumPolicy, CiliumRule},
     network_policy::{NetworkPolicy, PolicyMeta},
     port::{PortMatch, PortSpec},
+    tier::{Action, TierPolicy, TierRule},
     verdict::Direction,
 };
 
@@ -21,8 +22,9 @@ pub(super) static RULE: Rule = Rule {
     since: "0.1.0",
     opt_in: false,
     summary: "the name of a policy says something that its rules do not do",
-    what: "Reports two clear cases: a name with `deny` and one of `ingress` and `egress` for a policy that does not isolate its \
-           pods in that direction, and a name with `allow` and `dns` for a policy with rules of which none is about a port of \
+    what: "Reports clear cases: a name with `deny` and one of `ingress` and `egress` for a policy that does not isolate its \
+           pods in that direction (or, in the tiers, denies nothing in it), a name with `allow` and one of them for a policy \
+           that isolates its pods in that direction and has no rule for it, and a name with `allow` and `dns` for a policy with rules of which none is about a port of \
            DNS (53, 853, 5353, a name with `dns`, or every port). A policy that allows everything under the name of a denial is \
            `allows-everything`.",
     why: "People read the names of policies, not their rules, and believe that something is closed, or that names get resolved.",
@@ -53,6 +55,9 @@ spec:
 struct Does {
     ingress: bool,
     egress: bool,
+    /// Whether it has rules that allow.
+    allows_ingress: bool,
+    allows_egress: bool,
     /// Whether it has rules, and whether one of them may be about DNS.
     rules: bool,
     dns: bool,
@@ -73,6 +78,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     for policy in &context.cluster.cilium_policies {
         look(&policy.meta, &cilium(policy), findings);
+    }
+    for policy in &context.cluster.tier_policies {
+        look(&policy.meta, &tier(policy), findings);
     }
 }
 
@@ -97,6 +105,22 @@ fn look(meta: &PolicyMeta, does: &Does, findings: &mut Findings) {
         finding.label(format!("the policy does not isolate its pods for {}", direction.as_str()));
         finding.help(format!("add `{field}` to `policyTypes`, or name the policy after what it does"));
     }
+    let opens = |direction| match direction {
+        Direction::Ingress => does.allows_ingress,
+        Direction::Egress => does.allows_egress,
+    };
+    if let [direction] = named.as_slice()
+        && has("allow")
+        && !has("deny")
+        && does.isolates(*direction)
+        && !opens(*direction)
+    {
+        let word = direction.as_str();
+        findings
+            .report(meta.origin, format!("`{}` does not allow any {word}", meta.full_name()))
+            .label(format!("the policy isolates its pods for {word}, and has no rule for it"))
+            .help(format!("an empty list of rules allows nothing; `{word}: [{{}}]` allows everything"));
+    }
     if has("allow") && has("dns") && !has("external") && does.rules && !does.dns {
         findings
             .report(meta.origin, format!("`{}` does not allow DNS", meta.full_name()))
@@ -120,6 +144,22 @@ fn network(policy: &NetworkPolicy) -> Does {
     Does {
         ingress: isolates(policy, Direction::Ingress),
         egress: isolates(policy, Direction::Egress),
+        allows_ingress: !policy.ingress.is_empty(),
+        allows_egress: !policy.egress.is_empty(),
+        rules: all().next().is_some(),
+        dns: all().any(|rule| is_dns(&rule.ports)),
+    }
+}
+
+fn tier(policy: &TierPolicy) -> Does {
+    let denies = |rules: &[TierRule]| rules.iter().any(|rule| rule.action == Action::Deny);
+    let accepts = |rule: &&TierRule| rule.action == Action::Accept;
+    let all = || policy.ingress.iter().chain(&policy.egress).filter(accepts);
+    Does {
+        ingress: denies(&policy.ingress),
+        egress: denies(&policy.egress),
+        allows_ingress: policy.ingress.iter().any(|rule| accepts(&rule)),
+        allows_egress: policy.egress.iter().any(|rule| accepts(&rule)),
         rules: all().next().is_some(),
         dns: all().any(|rule| is_dns(&rule.ports)),
     }
@@ -139,6 +179,8 @@ fn cilium(policy: &CiliumPolicy) -> Does {
     Does {
         ingress: isolates(Direction::Ingress),
         egress: isolates(Direction::Egress),
+        allows_ingress: policy.specs.iter().any(|spec| !spec.ingress.is_empty()),
+        allows_egress: policy.specs.iter().any(|spec| !spec.egress.is_empty()),
         rules: all().next().is_some(),
         dns: all().any(dns),
     }

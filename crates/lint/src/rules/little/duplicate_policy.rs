@@ -4,9 +4,9 @@ use ringfence_manifest::edit::remove_document;
 
 use crate::{
     context::Context,
+    copies::copies,
     finding::{Claim, Findings},
     rule::{Example, Rule, Severity},
-    superfluous::duplicates,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -15,9 +15,10 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Warning,
     since: "0.1.0",
     opt_in: false,
-    summary: "two policies of a namespace say the same",
-    what: "Reports a NetworkPolicy whose subject, directions and rules are those of another one of its namespace. \
-           Neither needs a pod for that. Silent if one of them only audits.",
+    summary: "two policies say the same",
+    what: "Reports a NetworkPolicy or a Cilium policy whose subject, directions and rules are those of another one of its kind \
+           and namespace, and an AdminNetworkPolicy or ClusterNetworkPolicy that differs from another one of its tier in \
+           nothing but its priority. Neither needs a pod for that. Silent if one of them only audits.",
     why: "Who changes one of them changes nothing until the other is changed too. Mostly a policy was renamed and \
           the old one left behind.",
     bad: Example::new(
@@ -98,7 +99,7 @@ spec:
 };
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    for (later, earlier) in duplicates(context) {
+    for (later, earlier) in copies(context) {
         findings
             .report(
                 later.origin,

@@ -48,7 +48,7 @@ fn cut_off(
         return none_gets_in(context, &known, targets).map(|cut| (cut, None));
     }
     let outside = |opening: &Opening<'_>| match opening.who {
-        Who::Everyone | Who::Addresses | Who::Name | Who::Other => true,
+        Who::Everyone | Who::Addresses | Who::Address | Who::Name | Who::Other => true,
         Who::Entity(entity) => !matches!(
             entity,
             Entity::None | Entity::Ingress | Entity::Init | Entity::Health | Entity::Unmanaged
@@ -95,7 +95,7 @@ fn unreachable(
             "this lets pods in, and the API server is none, unless it calls through a tunnel that runs as pods",
         );
     }
-    blame(finding, cut, Direction::Ingress, &name);
+    blame(context, finding, cut, Direction::Ingress, &name);
     for caller in more.iter().take(3) {
         finding.related(caller.origin, format!("{} `{}` needs it too", caller.kind.as_str(), caller.name));
     }

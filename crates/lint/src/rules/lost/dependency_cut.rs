@@ -1,17 +1,12 @@
 //! Workloads that are told to talk to a Service and cannot.
 
-use ringfence_model::{
-    flow::Flow,
-    verdict::Direction,
-    workload::{PodId, WorkloadId},
-};
-use ringfence_policy::compiled::PodSet;
+use ringfence_model::{flow::Flow, verdict::Direction, workload::WorkloadId};
 
 use super::{
     missing::{Missing, port},
-    passage::{Budget, Cut, blame, denied, listed, pods, workload_name, workloads},
+    passage::{Budget, Cut, blame, denied, listed, workload_name, workloads},
     references::{Reference, Services, references},
-    sides::OneSided,
+    sides::told_by_a_side,
     targets::at,
 };
 use crate::{
@@ -174,22 +169,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let Some(flow) = denied(context, &workload.pods, &targets.pods, targets.protocol) else {
                 continue;
             };
-            let mut sides =
-                [Direction::Egress, Direction::Ingress].into_iter().flat_map(|way| context.one_sided(way));
-            if !sides.any(|side| explains(side, &flow)) {
+            if told_by_a_side(context, &flow).is_none() {
                 report(context, id, &ends, &reference, flow, &budget, findings);
             }
         }
     }
-}
-
-/// Whether a rule of one side is about the same gap.
-fn explains(side: &OneSided, flow: &Flow) -> bool {
-    let has = |set: &PodSet, pod: Option<PodId>| pod.is_some_and(|pod| set.contains(pod));
-    let mut ends = pods(flow);
-    let (from, to) = (ends.next(), ends.next());
-    (has(&side.subjects, from) && has(&side.others, to))
-        || (has(&side.others, from) && has(&side.subjects, to))
 }
 
 fn report(
@@ -225,8 +209,8 @@ fn report(
         return;
     }
     let cut = &Cut::of(context.compiled, flow);
-    blame(finding, cut, Direction::Egress, &name);
-    blame(finding, cut, Direction::Ingress, ends.first().map_or("", String::as_str));
+    blame(context, finding, cut, Direction::Egress, &name);
+    blame(context, finding, cut, Direction::Ingress, ends.first().map_or("", String::as_str));
     let ports = [port(protocol, number)];
     let missing = Missing::between(context, &[from], to, &ports, &[cut]);
     missing.advise(context, &format!("`{name}` reach `{service}`"), &otherwise, finding);

@@ -35,9 +35,9 @@ pub(super) static RULE: Rule = Rule {
            policies that keep the resolver's pods from receiving them). Where the input shows the resolver, the engine is \
            asked about its pods, at the ports that they listen on: on OpenShift that is 5353, whatever the Service says. Where \
            it does not, only pods are reported for which no rule is for port 53 of anything that could be a resolver. \
-           It is a warning for pods that no rule lets out to other pods or to names, and \
-           where a resolver runs on every node; it is info where a \
-           policy of single workloads lets nothing out at all. Pods with \
+           It is a warning for pods that no rule lets out to other pods or to names and whose environment and arguments name no \
+           Service, and where a resolver runs on every node; it is info where such workloads, beside others of their namespace, \
+           are let out to nothing at all, or to single addresses. Pods with \
            `dnsPolicy: None` or `Default`, and the resolver itself, are left out.",
     why: "The first step of nearly every connection is a DNS question. Without an answer the application reports that a name \
           could not be resolved, or a timeout, and nothing that the other rules allow works.",
@@ -171,7 +171,7 @@ fn report(
     }
     let cut = sample.map(|flow| Cut::of(context.compiled, flow));
     if let Some(cut) = &cut {
-        blame(finding, cut, culprit.direction, names.first().map_or("", String::as_str));
+        blame(context, finding, cut, culprit.direction, names.first().map_or("", String::as_str));
         finding.related.retain(|related| related.origin != culprit.origin);
     }
     for opening in questions.for_dns(first) {
@@ -186,27 +186,34 @@ fn report(
     }
 }
 
-/// Certain where rules let the pods out to something that has a name; a policy of one workload that lets nothing out at all is
-/// meant so.
+/// Certain where rules let the pods out to something that has a name, or the pods are told names; pods of a namespace with others
+/// that are let out to nothing, or to single addresses, are meant to be so.
 fn severity(
     context: &Context<'_>,
     questions: &Questions<'_, '_>,
     culprit: &Culprit,
     pods: &[PodId],
 ) -> Severity {
-    if pods.iter().any(|id| questions.needs_names(*id)) {
+    if pods.iter().any(|id| questions.needs_names(*id) || questions.is_told_names(*id)) {
         // A resolver on the pod's own node may answer all the same.
         let local = !context.facts().node_local_dns.is_empty();
         return if local { Severity::Warning } else { Severity::Error };
     }
     let policies = &context.cluster.network_policies;
     let own = policies.iter().find(|policy| policy.meta.origin == culprit.origin);
-    if own.is_some_and(|policy| !policy.subject.is_empty())
-        && !pods.iter().any(|id| questions.is_let_out(*id))
-    {
+    // A default deny is only about these pods if others of the namespace may ask.
+    let about_them =
+        own.is_some_and(|policy| !policy.subject.is_empty()) || !is_all(context, questions, pods);
+    if about_them && !pods.iter().any(|id| questions.is_let_out(*id)) {
         return Severity::Info;
     }
     Severity::Warning
+}
+
+/// Whether these are all the pods of their namespace.
+fn is_all(context: &Context<'_>, questions: &Questions<'_, '_>, pods: &[PodId]) -> bool {
+    let first = pods.first().and_then(|id| context.cluster.pod(*id));
+    first.is_none_or(|pod| questions.pods_in(&pod.namespace) == pods.len())
 }
 
 /// Says which policy is missing.
@@ -220,7 +227,7 @@ fn advise(
     let cluster = context.cluster;
     let of = workloads(cluster, pods.iter().copied());
     let Some(pod) = pods.first().and_then(|id| cluster.pod(*id)) else { return };
-    let all = questions.pods_in(&pod.namespace) == pods.len();
+    let all = is_all(context, questions, pods);
     let own = match of.as_slice() {
         [one] if !all => labels::for_workload(cluster, *one).map(|chosen| chosen.selector),
         _ => None,

@@ -13,6 +13,7 @@ use super::{
     outside::nobody_gets_in,
     passage::{Cut, blame, cut, workload_name},
     references::Services,
+    sides::told_by_a_side,
     targets::{Targets, backend_port, through},
 };
 use crate::facts::{Controller, backends::pods_of};
@@ -167,7 +168,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             } else {
                 cut(context, &pods, &targets.pods, targets.protocol)
             };
-            if let Some(cut) = found {
+            // Where a rule names a whole namespace, that the controller in it is cut off says more.
+            let told = |cut: &Cut| told_by_a_side(context, &cut.flow).is_some_and(|side| side.named);
+            if let Some(cut) = found.filter(|cut| !told(cut)) {
                 report(context, entry, service, &targets, controllers.first().copied(), &cut, findings);
             }
         }
@@ -209,7 +212,7 @@ fn outsiders_cut(
         return None;
     }
     let elsewhere = |opening: &Opening<'_>| match opening.who {
-        Who::Everyone | Who::Addresses | Who::Name | Who::Other => true,
+        Who::Everyone | Who::Addresses | Who::Address | Who::Name | Who::Other => true,
         Who::Entity(entity) => entity != Entity::None,
         Who::Pods { own, .. } => own.is_none_or(|own| *own != service.namespace),
     };
@@ -244,9 +247,9 @@ fn report(
     if let (Some(controller), Some(who)) = (controller, &who) {
         finding
             .related(controller.evidence.origin, format!("`{who}` serves it: {}", controller.evidence.words));
-        blame(finding, cut, Direction::Egress, who);
+        blame(context, finding, cut, Direction::Egress, who);
     }
-    blame(finding, cut, Direction::Ingress, &name);
+    blame(context, finding, cut, Direction::Ingress, &name);
     let Some(controller) = controller else {
         finding.help(format!("let the namespace of the ingress controller in at port {number} of `{name}`"));
         return;

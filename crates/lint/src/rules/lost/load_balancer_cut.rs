@@ -1,8 +1,11 @@
 //! Services of the types LoadBalancer and NodePort whose pods let nobody in from outside.
 
+use std::collections::BTreeMap;
+
 use ringfence_analysis::explain::labels;
 use ringfence_model::{
     cilium::Entity,
+    port::PortMatch,
     service::{Service, ServicePort, ServiceType},
     verdict::Direction,
 };
@@ -119,7 +122,7 @@ spec:
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let policies = Policies::new(context);
     let outside = |opening: &Opening<'_>| match opening.who {
-        Who::Everyone | Who::Addresses | Who::Name | Who::Other => true,
+        Who::Everyone | Who::Addresses | Who::Address | Who::Name | Who::Other => true,
         Who::Entity(entity) => !matches!(
             entity,
             Entity::None | Entity::Init | Entity::Health | Entity::Unmanaged | Entity::KubeApiserver
@@ -136,27 +139,22 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 Some((port, targets, cut))
             })
             .collect();
-        let all = judged.iter().all(|(_, _, cut)| cut.is_some());
-        for (port, targets, cut) in &judged {
-            if let Some(cut) = cut {
-                let certain = all && service.kind == ServiceType::LoadBalancer;
-                report(context, service, port, targets, cut, certain, findings);
-            }
-        }
+        let cut: Vec<(&ServicePort, &Targets, &Cut)> =
+            judged.iter().filter_map(|(port, targets, cut)| Some((*port, targets, cut.as_ref()?))).collect();
+        let certain = cut.len() == judged.len() && service.kind == ServiceType::LoadBalancer;
+        report(context, service, &cut, certain, findings);
     }
 }
 
 fn report(
     context: &Context<'_>,
     service: &Service,
-    service_port: &ServicePort,
-    targets: &Targets,
-    cut: &Cut,
+    ports: &[(&ServicePort, &Targets, &Cut)],
     certain: bool,
     findings: &mut Findings,
 ) {
-    let Some((id, number)) = targets.pods.first().copied() else { return };
-    let Some(pod) = context.cluster.pod(id) else { return };
+    let Some((service_port, targets, sample)) = ports.first() else { return };
+    let Some(pod) = targets.pods.first().and_then(|(id, _)| context.cluster.pod(*id)) else { return };
     let name = workload_name(context.cluster, pod.workload);
     let kind = if service.kind == ServiceType::LoadBalancer { "LoadBalancer" } else { "NodePort" };
     let finding = findings.report(
@@ -166,15 +164,32 @@ fn report(
             service.namespace, service.name
         ),
     );
-    finding.label(format!("port {number} on the pods lets no address in"));
+    let on_pods: BTreeMap<u16, PortMatch> = (ports.iter())
+        .filter_map(|(_, targets, _)| targets.pods.first().map(|(_, number)| (*number, targets.protocol)))
+        .map(|(number, protocol)| (number, port(protocol, number)))
+        .collect();
+    let numbers: Vec<String> = on_pods.keys().map(ToString::to_string).collect();
+    let which = match numbers.as_slice() {
+        [one] => format!("port {one}"),
+        many => format!("ports {}", many.join(", ")),
+    };
+    finding.label(format!(
+        "{which} on the pods {} no address in",
+        if numbers.len() == 1 { "lets" } else { "let" }
+    ));
+    for (other, ..) in ports.iter().skip(1) {
+        finding.related(other.origin, "nor through this port");
+    }
     if !certain {
         finding.severity(Severity::Warning);
     }
-    blame(finding, cut, Direction::Ingress, &name);
+    blame(context, finding, sample, Direction::Ingress, &name);
     let otherwise = format!(
-        "let the clients' networks (with `externalTrafficPolicy: Cluster` the nodes') in at port {number} of `{name}` with an `ipBlock`, or make the Service a ClusterIP"
+        "let the clients' networks (with `externalTrafficPolicy: Cluster` the nodes') in at {which} of `{name}` with an `ipBlock`, or make the Service a ClusterIP"
     );
     let help = labels::for_workload(context.cluster, pod.workload).map(|chosen| {
+        let on_pods: Vec<PortMatch> = on_pods.into_values().collect();
+        let cuts: Vec<&Cut> = ports.iter().map(|(_, _, cut)| *cut).collect();
         let missing = Missing::opening(
             context,
             &pod.namespace,
@@ -182,8 +197,8 @@ fn report(
             chosen.selector,
             Direction::Ingress,
             Vec::new(),
-            &[port(targets.protocol, number)],
-            &[cut],
+            &on_pods,
+            &cuts,
         );
         missing.help(
             context,

@@ -16,6 +16,7 @@ use ringfence_model::{
 use super::{
     missing::{Missing, port},
     passage::{Cut, blame, cut, workload_name},
+    sides::told_by_a_side,
     targets::Targets,
 };
 use crate::facts::backends::{backends, number};
@@ -158,7 +159,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     }
     for target in targets {
         for (workload, pods) in by_workload(context, &target.pods) {
-            if let Some(cut) = cut(context, &scrapers, &pods, target.pods.protocol) {
+            if let Some(cut) = cut(context, &scrapers, &pods, target.pods.protocol)
+                && told_by_a_side(context, &cut.flow).is_none()
+            {
                 report(context, &target, workload, &pods, &cut, findings);
             }
         }
@@ -269,8 +272,8 @@ fn report(
         "denied at Prometheus"
     });
     finding.related(scraper.evidence.origin, format!("`{prometheus}` scrapes: {}", scraper.evidence.words));
-    blame(finding, cut, Direction::Egress, &prometheus);
-    blame(finding, cut, Direction::Ingress, &name);
+    blame(context, finding, cut, Direction::Egress, &prometheus);
+    blame(context, finding, cut, Direction::Ingress, &name);
     let ports = [port(Protocol::Tcp, number)];
     let missing = Missing::between(context, &[scraper.workload], &[workload], &ports, &[cut]);
     missing.advise(

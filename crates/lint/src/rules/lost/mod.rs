@@ -1,6 +1,8 @@
 //! RF3xx, lost paths: what must work and does not.
 
 mod aggregated_api_unreachable;
+mod api_server_cut;
+mod bound_accounts;
 mod called_by_api_server;
 mod dependency_cut;
 mod dns_cut_off;
@@ -15,6 +17,7 @@ mod one_sided_ingress;
 mod one_sided_report;
 mod openings;
 mod outside;
+mod outside_host_cut;
 mod passage;
 mod probes_blocked;
 mod references;
@@ -42,4 +45,6 @@ pub(super) static RULES: &[&Rule] = &[
     &load_balancer_cut::RULE,
     &statefulset_peers_cut::RULE,
     &dependency_cut::RULE,
+    &outside_host_cut::RULE,
+    &api_server_cut::RULE,
 ];

@@ -73,7 +73,7 @@ pub(super) fn report(
     }
     let sample = Cut::of(context.compiled, found.flow.clone());
     let subject = if far == Direction::Egress { &source } else { &target };
-    blame(finding, &sample, far, subject);
+    blame(context, finding, &sample, far, subject);
     let ports: Vec<PortMatch> = found.port.clone().map_or_else(|| found.ports.clone(), |port| vec![port]);
     let (from, to) = match direction {
         Direction::Egress => (&subjects, &others),
@@ -87,6 +87,12 @@ pub(super) fn report(
         Direction::Egress => format!("{} out to {}", names(&from), names(&to)),
     };
     missing.advise(context, &what, &otherwise, finding);
+    if found.listed {
+        // Which of the two is right is not for a tool to say.
+        finding.fix = None;
+        let help = finding.help.take().unwrap_or(otherwise);
+        finding.help(format!("take it off this list if it has no business there; else {help}"));
+    }
 }
 
 fn sample_names(context: &Context<'_>, flow: &Flow) -> [String; 2] {

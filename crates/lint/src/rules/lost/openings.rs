@@ -48,6 +48,8 @@ pub(super) enum Who<'c> {
     },
     /// Addresses.
     Addresses,
+    /// A single address: who is told it needs no name.
+    Address,
     /// A named group of Cilium.
     Entity(Entity),
     /// A DNS name outside the cluster.
@@ -196,8 +198,15 @@ fn network<'c>(policy: &'c NetworkPolicy, peer: &'c NetworkPeer, port: Origin) -
             let own = policy.meta.namespace.as_ref().filter(|_| namespace.is_none());
             Opening { who: Who::Pods { own, namespaces: namespace.as_ref() }, origin: *origin, port }
         }
-        NetworkPeer::IpBlock { origin, .. } => Opening { who: Who::Addresses, origin: *origin, port },
+        NetworkPeer::IpBlock { cidr, origin, .. } => {
+            Opening { who: block(cidr.max_prefix_len() - cidr.prefix_len()), origin: *origin, port }
+        }
     }
+}
+
+/// A block of addresses, by how many bits of them it leaves open.
+fn block(open: u8) -> Who<'static> {
+    if open == 0 { Who::Address } else { Who::Addresses }
 }
 
 fn tier(peer: &TierPeer, port: Origin) -> Opening<'_> {
@@ -226,7 +235,7 @@ fn cilium<'c>(policy: &'c CiliumPolicy, peer: &'c CiliumPeer, port: Origin) -> O
             (Who::Pods { own, namespaces: None }, *origin)
         }
         CiliumPeer::Entity(entity, origin) => (Who::Entity(*entity), *origin),
-        CiliumPeer::Cidr { origin, .. } => (Who::Addresses, *origin),
+        CiliumPeer::Cidr { cidr, origin, .. } => (block(cidr.max_prefix_len() - cidr.prefix_len()), *origin),
         CiliumPeer::Fqdn(_, origin) => (Who::Name, *origin),
         CiliumPeer::Service(_, origin) | CiliumPeer::Nodes(_, origin) | CiliumPeer::Unresolved(_, origin) => {
             (Who::Other, *origin)

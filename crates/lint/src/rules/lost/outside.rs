@@ -23,6 +23,11 @@ const NOBODY_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 253));
 /// An address that nobody has (RFC 3849).
 const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xfdfd));
 
+/// An address outside that nobody has.
+pub(super) fn nobody(family: Family) -> IpAddr {
+    if family == Family::V4 { NOBODY_V4 } else { NOBODY_V6 }
+}
+
 /// A sample if all of the pods are isolated, no rule is for anybody that `may` accepts, and the engine denies somebody unknown.
 pub(super) fn nobody_gets_in(
     context: &Context<'_>,
@@ -39,8 +44,7 @@ pub(super) fn nobody_gets_in(
             return None;
         }
         for family in context.facts().families.iter().copied() {
-            let nobody = if family == Family::V4 { NOBODY_V4 } else { NOBODY_V6 };
-            let cut = from_address(context, nobody, pod, targets.protocol, port)?;
+            let cut = from_address(context, nobody(family), pod, targets.protocol, port)?;
             sample.get_or_insert(cut);
         }
     }

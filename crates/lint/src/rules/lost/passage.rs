@@ -7,9 +7,10 @@ use ringfence_model::{
     address::Family,
     cluster::Cluster,
     flow::{Endpoint, Flow},
+    network_policy::NetworkPeer,
     port::Protocol,
     tier::Action,
-    verdict::{Direction, Mismatch, NearMiss, Outcome, Reason, Side, Verdict},
+    verdict::{Direction, Mismatch, NearMiss, Outcome, Reason, RuleRef, Side, Verdict},
     workload::{Pod, PodId, WorkloadId},
 };
 use ringfence_policy::{Compiled, Judge as _};
@@ -175,7 +176,13 @@ pub(super) fn listed(names: &[String]) -> String {
 }
 
 /// Adds the places that decide a side: the rule that denies, or the policies that isolate and the rule that comes nearest.
-pub(super) fn blame(finding: &mut Finding, cut: &Cut, direction: Direction, subject: &str) {
+pub(super) fn blame(
+    context: &Context<'_>,
+    finding: &mut Finding,
+    cut: &Cut,
+    direction: Direction,
+    subject: &str,
+) {
     let side = cut.side(direction);
     if side.outcome != Outcome::Deny {
         return;
@@ -191,14 +198,26 @@ pub(super) fn blame(finding: &mut Finding, cut: &Cut, direction: Direction, subj
                     format!("`{}` isolates `{subject}` for {}", policy.full_name(), direction.as_str());
                 finding.related(policy.origin, message);
             }
-            // A rule that misses in several ways has nothing to do with it.
-            Reason::NearMiss(near) if near.mismatches.len() == 1 => {
+            // A rule that misses in several ways has nothing to do with it, nor has one for addresses with a pod.
+            Reason::NearMiss(near)
+                if near.mismatches.len() == 1
+                    && !(pods(&cut.flow).count() == 2 && is_block(context, &near.rule)) =>
+            {
                 let origin = if near.rule.peer.is_some() { near.rule.peer } else { near.rule.origin };
                 finding.related(origin, format!("the nearest rule: {}", why_not(near)));
             }
             _ => {}
         }
     }
+}
+
+/// Whether the peer of a rule is a block of addresses.
+fn is_block(context: &Context<'_>, rule: &RuleRef) -> bool {
+    let policies = &context.cluster.network_policies;
+    let of_it = policies.iter().filter(|policy| policy.meta.origin == rule.policy.origin);
+    let mut peers =
+        of_it.flat_map(|policy| policy.ingress.iter().chain(&policy.egress)).flat_map(|rule| &rule.peers);
+    peers.any(|peer| matches!(peer, NetworkPeer::IpBlock { origin, .. } if *origin == rule.peer))
 }
 
 /// Why a rule did not match, in words.

@@ -61,9 +61,28 @@ const FOR_OTHERS: [&str; 14] = [
     "trusted",
 ];
 
+/// The same of URLs outside: those of the application itself, and links.
+const OWN_OR_LINKS: [&str; 12] = [
+    "app_url", "base_url", "docs", "domain", "frontend", "help", "home", "link", "root_url", "self", "site",
+    "web_url",
+];
+
 /// Endings of the names of variables that hold a host's name alone, with what stands there in that of its port.
-const HOSTS: [(&str, &str); 5] =
-    [("HOST", "PORT"), ("HOSTNAME", "PORT"), ("SERVER", "PORT"), ("ADDR", "PORT"), ("ADDRESS", "PORT")];
+const HOSTS: [(&str, &str); 6] = [
+    ("HOST", "PORT"),
+    ("HOSTNAME", "PORT"),
+    ("SERVER", "PORT"),
+    ("ADDR", "PORT"),
+    ("ADDRESS", "PORT"),
+    ("PGHOST", "PGPORT"),
+];
+
+/// Arguments before a host's name alone.
+const HOST_FLAGS: [&str; 6] = ["-h", "-H", "--host", "-host", "--hostname", "--server"];
+
+/// Ends of names that nobody outside resolves.
+const INSIDE: [&str; 9] =
+    ["cluster", "consul", "internal", "intranet", "lan", "local", "localdomain", "localhost", "svc"];
 
 /// A Service that a container is told of.
 pub(super) struct Reference<'c> {
@@ -198,8 +217,25 @@ fn of_argument<'c>(
     if argument.len() > LONGEST || is_for_others(name) || before.is_some_and(|before| is_for_others(before)) {
         return;
     }
-    let named = addresses(argument);
+    let mut named = addresses(argument);
     let among_others = several(services, namespace, &named);
+    // `nc -z db 5432`, and `pg_dump -h db`.
+    let next = container.arguments.get(at + 1).map(|next| &**next);
+    let words: Vec<&str> = argument.split_whitespace().chain(next).collect();
+    named.extend(words.windows(2).filter_map(|pair| {
+        let [host, port] = pair else { return None };
+        let port = port.trim_end_matches([';', ')', '"', '\'']).parse::<u16>().ok()?;
+        let service = services.host(namespace, host)?;
+        service.ports.iter().any(|own| own.port == port).then_some((*host, port))
+    }));
+    let words: Vec<&str> =
+        before.map(|before| &**before).into_iter().chain(argument.split_whitespace()).collect();
+    named.extend(words.windows(2).filter_map(|pair| {
+        let [flag, host] = pair else { return None };
+        let service = HOST_FLAGS.contains(flag).then(|| services.host(namespace, host))??;
+        let [only] = service.ports.as_slice() else { return None };
+        Some((*host, only.port))
+    }));
     for (host, port) in named {
         let Some(service) = services.host(namespace, host) else { continue };
         let said_by = match before {
@@ -209,6 +245,50 @@ fn of_argument<'c>(
         };
         add(found, Reference { service, port, said_by, origin: place(context, container, at), among_others });
     }
+}
+
+/// A host outside the cluster that a container is told of.
+pub(super) struct Outside<'c> {
+    /// Its name.
+    pub(super) host: &'c str,
+    /// The port.
+    pub(super) port: u16,
+    /// The variable's name.
+    pub(super) said_by: &'c Text,
+    /// Where it is written.
+    pub(super) origin: Origin,
+}
+
+/// The hosts outside the cluster that a pod's environment names in URLs, each port once.
+pub(super) fn outside<'c>(services: &Services<'_>, pod: &'c Pod) -> Vec<Outside<'c>> {
+    let containers = pod.details.iter().flat_map(|details| &details.containers);
+    let mut found: Vec<Outside<'c>> = Vec::new();
+    for variable in containers.flat_map(|container| &container.env) {
+        let Some(value) = variable.value.as_deref().filter(|value| value.len() <= LONGEST) else { continue };
+        let [(host, port)] = addresses(value)[..] else { continue };
+        let is_url = value.trim_start().split_once("://").is_some_and(|(_, rest)| rest.contains(host));
+        let known = found.iter().any(|other| other.host == host && other.port == port);
+        if is_url
+            && !known
+            && !is_for_others(&variable.name)
+            && !OWN_OR_LINKS.iter().any(|part| variable.name.to_ascii_lowercase().contains(part))
+            && is_outside(host)
+            && services.host(&pod.namespace, host).is_none()
+        {
+            found.push(Outside { host, port, said_by: &variable.name, origin: variable.origin });
+        }
+    }
+    found
+}
+
+/// Whether a host's name is one that resolvers outside know.
+fn is_outside(host: &str) -> bool {
+    let mut labels = host.trim_end_matches('.').rsplit('.');
+    let last = labels.next().unwrap_or_default();
+    labels.next().is_some()
+        && last.len() > 1
+        && last.chars().all(|c| c.is_ascii_alphabetic())
+        && !host.split('.').any(|label| INSIDE.contains(&label))
 }
 
 /// Whether addresses are of more than one Service.

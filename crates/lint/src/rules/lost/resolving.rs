@@ -24,6 +24,7 @@ use ringfence_policy::compiled::CellId;
 use super::{
     openings::{Opening, Policies, Who},
     passage::{Cut, denied, flow},
+    references::{Services, outside, references},
 };
 use crate::{
     context::Context,
@@ -67,6 +68,7 @@ pub(super) enum Asking {
 pub(super) struct Questions<'c, 'a> {
     context: &'c Context<'a>,
     pub(super) policies: Policies<'c>,
+    services: Services<'c>,
     /// Whether the pods of a namespace show that they could answer questions.
     answering: BTreeMap<&'c str, bool>,
     /// What the questions of pods come to that no policy can tell apart; nothing where their nodes may matter.
@@ -86,7 +88,13 @@ impl<'c, 'a> Questions<'c, 'a> {
         let on_nodes =
             resolvers.filter_map(|id| context.cluster.pod(*id)).any(|resolver| resolver.host_network);
         let known = (!on_nodes && context.cluster.cilium_policies.is_empty()).then(RefCell::default);
-        Self { context, policies: Policies::new(context), answering, known }
+        Self {
+            context,
+            policies: Policies::new(context),
+            services: Services::new(context.cluster),
+            answering,
+            known,
+        }
     }
 
     /// The pods that ask the cluster's resolver.
@@ -137,7 +145,10 @@ impl<'c, 'a> Questions<'c, 'a> {
             sample.get_or_insert(flow);
         }
         let local = self.context.facts().node_local_dns.iter().map(|local| local.address);
-        if local.chain(LOCAL.map(IpAddr::V4)).any(|address| self.passes_to(id, address, protocol)) {
+        // Where nothing isolates the pod, every address is open to it: that does not show that a resolver answers there.
+        let isolated = !self.policies.isolating(id, Direction::Egress).is_empty();
+        let usual = LOCAL.map(IpAddr::V4).into_iter().filter(|_| isolated);
+        if local.chain(usual).any(|address| self.passes_to(id, address, protocol)) {
             return Asking::Passes;
         }
         culprits.sort();
@@ -193,7 +204,7 @@ impl<'c, 'a> Questions<'c, 'a> {
             NAMESPACES.contains(&namespace) || self.answering.get(namespace).copied().unwrap_or(true)
         };
         match opening.who {
-            Who::Everyone | Who::Addresses | Who::Other => true,
+            Who::Everyone | Who::Addresses | Who::Address | Who::Other => true,
             Who::Name => false,
             Who::Entity(entity) => entity != Entity::None,
             Who::Pods { own: Some(own), .. } => answers(own),
@@ -214,10 +225,18 @@ impl<'c, 'a> Questions<'c, 'a> {
         openings.iter().any(|opening| matches!(opening.who, Who::Pods { .. } | Who::Name))
     }
 
-    /// Whether rules let a pod out to anything.
+    /// Whether a pod's environment or arguments name Services, or hosts outside to which rules may let it out.
+    pub(super) fn is_told_names(&self, id: PodId) -> bool {
+        self.context.cluster.pod(id).is_some_and(|pod| {
+            !references(self.context, &self.services, pod).is_empty()
+                || (self.is_let_out(id) && !outside(&self.services, pod).is_empty())
+        })
+    }
+
+    /// Whether rules let a pod out to anything that may have a name: one address is more likely to be known itself.
     pub(super) fn is_let_out(&self, id: PodId) -> bool {
         let openings = self.policies.openings(id, Direction::Egress, None);
-        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None)))
+        openings.iter().any(|opening| !matches!(opening.who, Who::Entity(Entity::None) | Who::Address))
     }
 
     /// Whether a namespace shows a pod that runs.

@@ -19,7 +19,7 @@ use ringfence_policy::{
     permit::Permit,
 };
 
-use super::passage::{Cut, flow};
+use super::passage::{Cut, flow, pods};
 use crate::context::Context;
 
 /// Of more pairs nothing is said.
@@ -39,6 +39,8 @@ pub(crate) struct OneSided {
     /// Whether the peer names pods, or one of them declares a port that the rule names: a whole namespace or everybody was
     /// hardly meant as a whole.
     pub(crate) named: bool,
+    /// Whether the peer is one of several values of a selector: somebody who may be on the list by mistake.
+    pub(crate) listed: bool,
     /// The pods that the policy applies to.
     pub(crate) subjects: PodSet,
     /// The pods of the peer.
@@ -47,6 +49,19 @@ pub(crate) struct OneSided {
     pub(crate) ports: Vec<PortMatch>,
     /// A sample.
     pub(crate) flow: Flow,
+}
+
+/// The rule of one side, if one is about the same gap: what is reported of it says the rest too.
+pub(super) fn told_by_a_side<'c>(context: &'c Context<'_>, flow: &Flow) -> Option<&'c OneSided> {
+    let has = |set: &PodSet, pod: Option<PodId>| pod.is_some_and(|pod| set.contains(pod));
+    let mut ends = pods(flow);
+    let (from, to) = (ends.next(), ends.next());
+    let mut sides =
+        [Direction::Egress, Direction::Ingress].into_iter().flat_map(|way| context.one_sided(way));
+    sides.find(|side| {
+        (has(&side.subjects, from) && has(&side.others, to))
+            || (has(&side.others, from) && has(&side.subjects, to))
+    })
 }
 
 /// A rule that allows, of any dialect.
@@ -64,6 +79,7 @@ struct Unit {
     pods: PodSet,
     origin: Origin,
     named: bool,
+    listed: bool,
 }
 
 /// What one side allows and the other denies: `direction` is that of the rules.
@@ -105,7 +121,11 @@ pub(crate) fn one_sided(context: &Context<'_>, direction: Direction) -> Vec<OneS
 fn network<'c>(context: &Context<'_>, policy: &'c NetworkPolicy, rule: &NetworkRule) -> Allow<'c> {
     let mut units = Vec::new();
     for peer in &rule.peers {
-        let NetworkPeer::Pods { pod, origin, .. } = peer else { continue };
+        let NetworkPeer::Pods { namespace, pod, origin } = peer else { continue };
+        // Every pod of the cluster: nobody in particular is meant.
+        if namespace.as_ref().is_some_and(Selector::is_empty) && pod.as_ref().is_none_or(Selector::is_empty) {
+            continue;
+        }
         let pods = context.scope.network_peer(policy, peer);
         match pod.as_ref().and_then(values) {
             Some((key, values, list)) => units.extend(values.iter().enumerate().map(|(at, value)| {
@@ -113,11 +133,11 @@ fn network<'c>(context: &Context<'_>, policy: &'c NetworkPolicy, rule: &NetworkR
                     context.cluster.pod(*id).is_some_and(|pod| pod.labels.get(key) == Some(value))
                 };
                 let origin = context.places.value(list, &["values".into(), at.into()]).unwrap_or(*origin);
-                Unit { pods: pods.iter().filter(has).collect(), origin, named: true }
+                Unit { pods: pods.iter().filter(has).collect(), origin, named: true, listed: true }
             })),
             None => {
                 let named = pod.as_ref().is_some_and(|selector| !selector.is_empty());
-                units.push(Unit { pods, origin: *origin, named });
+                units.push(Unit { pods, origin: *origin, named, listed: false });
             }
         }
     }
@@ -142,13 +162,18 @@ fn values(selector: &Selector) -> Option<(&str, &[ringfence_model::Text], Origin
 
 fn tier<'c>(context: &Context<'_>, policy: &'c Arc<PolicyMeta>, rule: &TierRule) -> Allow<'c> {
     let unit = |peer: &TierPeer| match peer {
-        TierPeer::Namespaces(_, origin) => Some((*origin, false)),
+        TierPeer::Namespaces(selector, origin) => (!selector.is_empty()).then_some((*origin, false)),
         TierPeer::Pods { pod, origin, .. } => Some((*origin, !pod.is_empty())),
         _ => None,
     };
     let units: Vec<Unit> = (rule.peers.iter())
         .filter_map(|peer| {
-            unit(peer).map(|(origin, named)| Unit { pods: context.scope.tier_peer(peer), origin, named })
+            unit(peer).map(|(origin, named)| Unit {
+                pods: context.scope.tier_peer(peer),
+                origin,
+                named,
+                listed: false,
+            })
         })
         .collect();
     Allow {
@@ -169,9 +194,11 @@ fn cilium<'c>(
     let units: Vec<Unit> = (peers.iter())
         .filter_map(|peer| match peer {
             CiliumPeer::Endpoints(selector, origin) => {
-                Some(Unit { pods: pods(peer), origin: *origin, named: !selector.is_empty() })
+                Some(Unit { pods: pods(peer), origin: *origin, named: !selector.is_empty(), listed: false })
             }
-            CiliumPeer::Service(_, origin) => Some(Unit { pods: pods(peer), origin: *origin, named: true }),
+            CiliumPeer::Service(_, origin) => {
+                Some(Unit { pods: pods(peer), origin: *origin, named: true, listed: false })
+            }
             _ => None,
         })
         .collect();
@@ -215,6 +242,7 @@ fn judge(context: &Context<'_>, direction: Direction, allow: &Allow<'_>, found: 
         origin,
         port,
         named: unit.named || declares(unit),
+        listed: unit.listed,
         subjects: allow.subjects.clone(),
         others: unit.pods.clone(),
         ports: allow.ports.clone(),

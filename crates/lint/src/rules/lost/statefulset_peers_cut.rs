@@ -249,8 +249,8 @@ fn members(
     }
     let samples: Vec<Cut> = cuts.iter().map(|(_, flow)| Cut::of(context.compiled, flow.clone())).collect();
     if let Some(sample) = samples.first() {
-        blame(finding, sample, Direction::Egress, &name);
-        blame(finding, sample, Direction::Ingress, &name);
+        blame(context, finding, sample, Direction::Egress, &name);
+        blame(context, finding, sample, Direction::Ingress, &name);
     }
     let ports: Vec<PortMatch> = cuts.iter().map(|(own, _)| port(own.protocol, own.port)).collect();
     let samples: Vec<&Cut> = samples.iter().collect();

@@ -1,6 +1,6 @@
 //! A peer that is no pod.
 
-use super::{nobody, repair, words};
+use super::{nobody, repair, selector_on_changing_label::asks_at_run_time, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -84,6 +84,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             let alive = !rule.only_pods() || rule.places().any(|place| !place.pods.is_empty());
             for place in rule.places() {
                 let Some(Cause::Nobody(near)) = &place.cause else { continue };
+                if asks_at_run_time(place) {
+                    continue;
+                }
                 let near = near.as_ref();
                 let finding = findings.report(
                     nobody::origin(context, place, near),
@@ -94,6 +97,11 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                     ),
                 );
                 nobody::describe(context, place, near, finding);
+                if let (Some(near), Some(claim)) = (near, repair::more_peers(rule.action))
+                    && near.sets.len() == 1
+                {
+                    finding.likely_fix("correct the selector", repair::nearest(context, place, near), claim);
+                }
                 let slip = near.filter(|near| near.is_slip());
                 let certain =
                     slip.is_some_and(|near| near.sets.len() == 1 && near.kind == NearKind::ValueSlip);

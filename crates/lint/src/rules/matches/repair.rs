@@ -2,10 +2,11 @@
 
 use ringfence_manifest::edit::{Edit, Value, rename_key, replace_scalar};
 use ringfence_model::{
+    cilium::derived,
     label::{Operator, Requirement, Selector},
     network_policy::PolicyKind,
     tier::Action,
-    workload::PodId,
+    workload::{NAMESPACE_NAME_LABEL, PodId},
 };
 
 use crate::{
@@ -50,6 +51,21 @@ pub(super) fn slip(context: &Context<'_>, place: &Place<'_>, near: &Near<'_>) ->
     }
 }
 
+/// Writes what the nearest pods have, slip or not.
+pub(super) fn nearest(context: &Context<'_>, place: &Place<'_>, near: &Near<'_>) -> Option<Vec<Edit>> {
+    let (key, value) = near.instead?;
+    let selector = place.pod.as_ref()?;
+    match near.kind {
+        NearKind::ValueSlip | NearKind::AlikeValue => {
+            replace_value(context, place, selector, &near.requirement, value)
+        }
+        NearKind::KeySlip | NearKind::OtherKey => {
+            replace_key(context, place, selector, &near.requirement, key)
+        }
+        NearKind::OneMissing => None,
+    }
+}
+
 /// Gives a requirement another value.
 pub(super) fn replace_value(
     context: &Context<'_>,
@@ -58,11 +74,26 @@ pub(super) fn replace_value(
     requirement: &Requirement,
     value: &str,
 ) -> Option<Vec<Edit>> {
-    if is_sourced(place) || requirement.operator != Operator::In || requirement.values.len() != 1 {
+    if requirement.operator != Operator::In || requirement.values.len() != 1 {
         return None;
     }
     let places = &context.places;
-    let entry = || places.value(selector.origin, &["matchLabels".into(), (&*requirement.key).into()]);
+    let key = &*requirement.key;
+    let written = |key: &str| {
+        let entry = places.value(selector.origin, &["matchLabels".into(), key.into()])?;
+        let text = places.text(entry)?.trim_matches(['"', '\'']);
+        requirement.values.iter().any(|value| **value == *text).then_some(entry)
+    };
+    let sourced = || {
+        let keys = SOURCES.iter().flat_map(|source| {
+            // What Cilium derives from the namespace.
+            let derived =
+                if key == NAMESPACE_NAME_LABEL { derived::NAMESPACE.to_owned() } else { key.to_owned() };
+            [format!("{source}{derived}"), format!("{source}{}{key}", derived::NAMESPACE_LABELS)]
+        });
+        keys.into_iter().find_map(|key| written(&key))
+    };
+    let entry = || if is_sourced(place) { sourced() } else { written(key) };
     let item = places.value(requirement.origin, &["values".into(), 0.into()]);
     replace_scalar(places, item.or_else(entry)?, &Value::from(value))
 }
@@ -86,7 +117,10 @@ pub(super) fn replace_key(
     rename_key(places, entry, key)
 }
 
-/// Whether keys are written with a label source, other than they are in the model.
+/// The sources that Cilium's keys of pods' labels may be written with.
+const SOURCES: [&str; 3] = ["", "k8s:", "any:"];
+
+/// Whether keys may be written with a label source, other than they are in the model.
 fn is_sourced(place: &Place<'_>) -> bool {
     matches!(place.meta.kind, PolicyKind::CiliumNetworkPolicy | PolicyKind::CiliumClusterwideNetworkPolicy)
 }

@@ -7,6 +7,7 @@ use crate::{
     context::Context,
     finding::Findings,
     rule::{Example, Rule, Severity},
+    selection::Place,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -68,6 +69,25 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
                 .severity(severity);
         }
     }
+}
+
+/// Labels that controllers put on pods when they make them, which no template shows.
+const MADE: [&str; 10] = [
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "batch.kubernetes.io/job-name",
+    "job-name",
+    "batch.kubernetes.io/controller-uid",
+    "controller-uid",
+    "batch.kubernetes.io/job-completion-index",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
+];
+
+/// Whether a place asks for a label that only pods at run time have: the input cannot show that nobody has it.
+pub(super) fn asks_at_run_time(place: &Place<'_>) -> bool {
+    place.pod.iter().flat_map(|pod| &pod.requirements).any(|one| MADE.contains(&&*one.key))
 }
 
 /// How long a value of the label holds, if it does not stay, and how bad that is.

@@ -5,7 +5,7 @@ use ringfence_model::{
     flow::{Endpoint, Flow},
     port::{PortSpec, Protocol},
     tier::Action,
-    verdict::Direction,
+    verdict::{Direction, Outcome},
     workload::{Pod, PodId},
 };
 
@@ -165,11 +165,26 @@ fn through(
     let to = aimed.pods.iter().find(|id| cluster.pod(*id).is_some_and(|pod| std::ptr::eq(pod, backend)))?;
     let client =
         |id: &PodId| cluster.pod(*id).is_some_and(|pod| pod.workload != backend.workload && !pod.finished);
+    let family = cluster.families().first().copied()?;
+    let flow = |from: Endpoint, port: u16| Flow {
+        from,
+        to: Endpoint::Pod(to),
+        family,
+        protocol,
+        port,
+        request: None,
+    };
     let from = match (aimed.rule.direction, &aimed.rule.peers) {
         (Direction::Ingress, Some(_)) => aimed.rule.places().find_map(|place| place.pods.iter().find(client)),
         (Direction::Ingress, None) => (0..).map(PodId).take(cluster.pods.len()).find(client),
         (Direction::Egress, _) => aimed.part.subject.pods.iter().find(client),
-    }?;
-    let family = cluster.families().first().copied()?;
-    Some(Flow { from: Endpoint::Pod(from), to: Endpoint::Pod(to), family, protocol, port, request: None })
+    };
+    if let Some(from) = from {
+        return Some(flow(Endpoint::Pod(from), port));
+    }
+    // Peers that are addresses: somebody whom the rule lets in at the Service's port.
+    let PortSpec::Range(wanted, _) = aimed.port.ports else { return None };
+    let outside = context.internet(family).ranges().next().map(|range| Endpoint::Address(range.first))?;
+    let let_in = context.compiled.outcome(&flow(outside.clone(), wanted)) == Outcome::Allow;
+    (aimed.rule.direction == Direction::Ingress && let_in).then(|| flow(outside, port))
 }

@@ -1,6 +1,6 @@
 //! A policy whose subject is no pod.
 
-use super::{nobody, repair, words};
+use super::{nobody, repair, selector_on_changing_label::asks_at_run_time, words};
 use crate::{
     context::Context,
     finding::Findings,
@@ -18,8 +18,8 @@ pub(super) static RULE: Rule = Rule {
     what: "Reports a policy whose subject no pod meets, and says which pods miss it by one label. It is an error if the label \
            is one slip of the finger away from that of a workload that no other policy selects, and only worth knowing if no \
            pod has the key and it belongs to a domain (an operator most likely makes such pods). Silent if the input shows no pods \
-           of the namespace, if a custom resource by the same name is there (its operator makes the pods), and if all that the \
-           labels choose are host-network pods.",
+           of the namespace, if a custom resource by the same name is there (its operator makes the pods), if all that the \
+           labels choose are host-network pods, and about labels that only pods at run time have (`selector-on-changing-label`).",
     why: "A policy without pods does nothing, and nobody says so: the pods that it is meant for stay open.",
     bad: Example::new(
         "
@@ -76,6 +76,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
     for part in &selections.parts {
         let place = &part.subject;
         let Some(Cause::Nobody(near)) = &place.cause else { continue };
+        if asks_at_run_time(place) {
+            continue;
+        }
         let near = near.as_ref();
         let finding = findings.report(
             nobody::origin(context, place, near),
@@ -84,6 +87,13 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
         nobody::describe(context, place, near, finding);
         if near.is_none() && nobody::is_an_operators(context, place) {
             finding.severity(Severity::Info);
+        }
+        if let Some(likely) = near.filter(|near| !near.is_slip())
+            && let [only] = likely.sets.as_slice()
+            && let Some(pod) = only.workload.pods.first()
+        {
+            let claim = repair::one_more_policy(context, *pod);
+            finding.likely_fix("correct the selector", repair::nearest(context, place, likely), claim);
         }
         if let Some(near) = near.filter(|near| near.is_slip()) {
             let free = free.get_or_insert_with(|| unselected(context, &selections.parts));

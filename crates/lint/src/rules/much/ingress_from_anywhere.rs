@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringfence_model::{origin::Origin, verdict::Direction};
 
-use super::{
-    entries::Entries, everything::has_pods, metrics::only_metrics, peers_and_ports_apart, sensitive_exposed,
-};
+use super::{entries::Entries, everything::has_pods, metrics::only_metrics, sensitive_exposed};
 use crate::{
     allow::{By, Outside, allows},
     context::Context,
     finding::Findings,
     naming,
     rule::{Example, Rule, Severity},
+    selection::torn_ports,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -94,7 +93,8 @@ const POINTED: usize = 3;
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
     let mut told: BTreeSet<Origin> = sensitive_exposed::rules(context).into_iter().collect();
-    told.extend(peers_and_ports_apart::slips(context.cluster).into_iter().map(|slip| slip.ports));
+    let parts = context.selections().parts.iter();
+    told.extend(parts.flat_map(torn_ports).map(|torn| torn.ports.origin));
     let mut entries: Option<Entries> = None;
     // What a namespace opens is said once.
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();

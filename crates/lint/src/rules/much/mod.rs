@@ -10,7 +10,6 @@ mod everything;
 mod ingress_from_anywhere;
 mod metrics;
 mod namespace_label_anyone_can_set;
-mod peers_and_ports_apart;
 mod rule_makes_others_pointless;
 mod sensitive_exposed;
 
@@ -25,7 +24,6 @@ pub(super) static RULES: &[&Rule] = &[
     &any_namespace::RULE,
     &namespace_label_anyone_can_set::RULE,
     &sensitive_exposed::RULE,
-    &peers_and_ports_apart::RULE,
     &dns_to_anywhere::RULE,
     &ingress_from_anywhere::RULE,
 ];

@@ -10,6 +10,7 @@ use ringfence_policy::compiled::Effect;
 use super::rules::{self, Ruled};
 use crate::{
     context::Context,
+    copies::copies,
     finding::Findings,
     rule::{Example, Rule, Severity},
 };
@@ -24,8 +25,8 @@ pub(super) static RULE: Rule = Rule {
     what: "Reports a rule of the Admin or Baseline tier that decides about no connection, because rules before it (of the same \
            policy, of a smaller priority, or of the Admin tier) always come first. If they decide as the rule does, it is only \
            too much (info). The engine proves it for the pods given and for all addresses; it keeps silent if the input has no \
-           pods for one of the rule's peers, if the rule is for all pods of the cluster and none of the earlier ones is, and if \
-           a NetworkPolicy is what comes first.",
+           pods for one of the rule's peers, if the rule is for all pods of the cluster and none of the earlier ones is, if \
+           a NetworkPolicy is what comes first, and about copies of whole policies (`duplicate-policy`).",
     why: "The first rule that matches decides. What stands behind it says something that is not so.",
     bad: Example::new(
         "
@@ -80,7 +81,13 @@ spec:
 const NAMED: usize = 3;
 
 fn check(context: &Context<'_>, findings: &mut Findings) {
-    for ruled in rules::all(context) {
+    let ruled = rules::all(context);
+    let copies = if ruled.is_empty() { Vec::new() } else { copies(context) };
+    for ruled in ruled {
+        // The policy as a whole is one too many: see `duplicate-policy`.
+        if copies.iter().any(|(copy, _)| **copy == ruled.policy.meta) {
+            continue;
+        }
         let Effect::None { covered_by, isolated_by } = &ruled.effect.effect else { continue };
         if ruled.effect.reached != Some(false) || !rules::peers_are_given(context, &ruled.rule.peers) {
             continue;

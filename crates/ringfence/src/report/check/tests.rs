@@ -54,6 +54,7 @@ fn finding(code: &str, origin: Origin, message: &str) -> Finding {
         help: None,
         related: Vec::new(),
         fix: None,
+        likely_fix: None,
     }
 }
 
