@@ -264,13 +264,16 @@ fn culprits(cut: &Cut) -> Vec<Culprit> {
     reasons.filter_map(culprit).collect()
 }
 
+/// Pods that the same cuts off.
+type Alike<T> = (Vec<T>, Arc<[Culprit]>);
+
 /// Pods by what cuts them off: of several policies that cut off the same pods, the one that cuts off most pods of their
 /// namespace.
 pub(super) fn attribute<'a, T: Copy + Ord>(
     cut: impl IntoIterator<Item = (&'a str, T, Arc<[Culprit]>)>,
 ) -> BTreeMap<Culprit, Vec<T>> {
     // Pods that no policy can tell apart share their culprits, which can be thousands.
-    let mut by_namespace: BTreeMap<&str, Vec<(Vec<T>, Arc<[Culprit]>)>> = BTreeMap::new();
+    let mut by_namespace: BTreeMap<&str, Vec<Alike<T>>> = BTreeMap::new();
     for (namespace, pod, culprits) in cut {
         let alike = by_namespace.entry(namespace).or_default();
         match alike.iter_mut().find(|(_, known)| Arc::ptr_eq(known, &culprits)) {
