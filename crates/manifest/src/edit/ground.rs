@@ -14,6 +14,9 @@ use crate::{
     parse,
 };
 
+/// No document above this is read again for an edit: 1 MiB. There may be thousands of edits.
+const MOST_READ: usize = 1 << 20;
+
 /// How far blocks are indented where no other block shows it.
 const BLOCK_STEP: usize = 2;
 
@@ -316,6 +319,10 @@ impl<'l, 's> Ground<'l, 's> {
     }
 
     fn reads_as_meant(&self, edits: &[Edit], change: Change<'_>) -> Option<bool> {
+        let (start, end) = self.document();
+        if end - start > MOST_READ {
+            return None;
+        }
         let meant = Meaning::of(self.outline, self.outline.root(), Some(change))?;
         let found = self.edited(edits, self.document())?;
         let outline = Outline::new(parse::parse(&found, 0).ok()??);

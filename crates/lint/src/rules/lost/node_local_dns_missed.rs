@@ -185,7 +185,9 @@ fn check(context: &Context<'_>, findings: &mut Findings) {
             denies: false,
             direction: Direction::Egress,
         };
-        Some((&*pod.namespace, id, isolating.iter().map(culprit).collect()))
+        let mut culprits: Vec<Culprit> = isolating.iter().map(culprit).collect();
+        culprits.sort();
+        Some((&*pod.namespace, id, culprits.into()))
     });
     for (culprit, pods) in attribute(cut) {
         let cluster = context.cluster;

@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 use ringfence_model::{
@@ -60,7 +61,7 @@ pub(super) enum Asking {
     /// They pass, or it is not known whether they do.
     Passes,
     /// They are dropped, and what drops them. Nothing passes to the sample, where the resolver's pods are known.
-    Cut(Vec<Culprit>, Option<Flow>),
+    Cut(Arc<[Culprit]>, Option<Flow>),
 }
 
 /// The questions of pods.
@@ -152,7 +153,7 @@ impl<'c, 'a> Questions<'c, 'a> {
         }
         culprits.sort();
         culprits.dedup();
-        Asking::Cut(culprits, sample)
+        Asking::Cut(culprits.into(), sample)
     }
 
     /// A sample of what is denied between a pod and a resolver; nothing if anything passes.
@@ -263,32 +264,50 @@ fn culprits(cut: &Cut) -> Vec<Culprit> {
     reasons.filter_map(culprit).collect()
 }
 
+/// Pods that the same cuts off.
+type Alike<T> = (Vec<T>, Arc<[Culprit]>);
+
 /// Pods by what cuts them off: of several policies that cut off the same pods, the one that cuts off most pods of their
 /// namespace.
-pub(super) fn attribute<'a, T: Copy>(
-    cut: impl IntoIterator<Item = (&'a str, T, Vec<Culprit>)>,
+pub(super) fn attribute<'a, T: Copy + Ord>(
+    cut: impl IntoIterator<Item = (&'a str, T, Arc<[Culprit]>)>,
 ) -> BTreeMap<Culprit, Vec<T>> {
-    let mut by_namespace: BTreeMap<&str, Vec<(T, Vec<Culprit>)>> = BTreeMap::new();
+    // Pods that no policy can tell apart share their culprits, which can be thousands.
+    let mut by_namespace: BTreeMap<&str, Vec<Alike<T>>> = BTreeMap::new();
     for (namespace, pod, culprits) in cut {
-        by_namespace.entry(namespace).or_default().push((pod, culprits));
+        let alike = by_namespace.entry(namespace).or_default();
+        match alike.iter_mut().find(|(_, known)| Arc::ptr_eq(known, &culprits)) {
+            Some((pods, _)) => pods.push(pod),
+            None => alike.push((vec![pod], culprits)),
+        }
     }
     let mut attributed: BTreeMap<Culprit, Vec<T>> = BTreeMap::new();
-    for mut pods in by_namespace.into_values() {
+    for mut alike in by_namespace.into_values() {
         let mut count: BTreeMap<&Culprit, usize> = BTreeMap::new();
-        for culprit in pods.iter().flat_map(|(_, culprits)| culprits) {
-            *count.entry(culprit).or_default() += 1;
+        for (pods, culprits) in &alike {
+            for culprit in culprits.iter() {
+                *count.entry(culprit).or_default() += pods.len();
+            }
         }
         let mut order: Vec<(usize, Culprit)> =
             count.into_iter().map(|(culprit, pods)| (pods, culprit.clone())).collect();
         order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         for (_, culprit) in order {
+            if alike.is_empty() {
+                break;
+            }
+            // Culprits are sorted.
             let (of_it, rest): (Vec<_>, Vec<_>) =
-                pods.into_iter().partition(|(_, culprits)| culprits.contains(&culprit));
-            pods = rest;
+                alike.into_iter().partition(|(_, culprits)| culprits.binary_search(&culprit).is_ok());
+            alike = rest;
             if !of_it.is_empty() {
-                attributed.entry(culprit).or_default().extend(of_it.into_iter().map(|(pod, _)| pod));
+                let pods = of_it.into_iter().flat_map(|(pods, _)| pods);
+                attributed.entry(culprit).or_default().extend(pods);
             }
         }
+    }
+    for pods in attributed.values_mut() {
+        pods.sort();
     }
     attributed
 }
