@@ -66,10 +66,12 @@ fn spec(dice: &mut Dice, cluster: &Cluster, namespace: Option<&Text>) -> CiliumS
     };
     let (ingress, ingress_deny, isolates_ingress) = side(dice, false);
     let (egress, egress_deny, isolates_egress) = side(dice, true);
+    // Cilium refuses a rule set without any rule.
+    let taken = [&ingress, &ingress_deny, &egress, &egress_deny].iter().any(|rules| !rules.is_empty());
     CiliumSpec {
         subject,
-        isolates_ingress,
-        isolates_egress,
+        isolates_ingress: taken && isolates_ingress,
+        isolates_egress: taken && isolates_egress,
         ingress,
         ingress_deny,
         egress,

@@ -90,11 +90,15 @@ fn spec(d: &mut Decoder<'_>, node: &Node<'_>, namespace: Option<&str>) -> Option
     let egress = rules(Section::Egress);
     let egress_deny = rules(Section::EgressDeny);
     let (default_ingress, default_egress) = default_deny(d, &map);
+    let (any_ingress, any_egress) =
+        (has_rules(&map, "ingress", "ingressDeny"), has_rules(&map, "egress", "egressDeny"));
+    // Cilium refuses a rule set of empty lists only (`Rule.Validate` of its API), whatever `enableDefaultDeny` says.
+    let taken = any_ingress || any_egress;
     check_annotations(d, &map);
     Some(CiliumSpec {
         subject: subject?,
-        isolates_ingress: default_ingress.unwrap_or_else(|| has_rules(&map, "ingress", "ingressDeny")),
-        isolates_egress: default_egress.unwrap_or_else(|| has_rules(&map, "egress", "egressDeny")),
+        isolates_ingress: taken && default_ingress.unwrap_or(any_ingress),
+        isolates_egress: taken && default_egress.unwrap_or(any_egress),
         ingress,
         ingress_deny,
         egress,
