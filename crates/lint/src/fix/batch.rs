@@ -9,14 +9,14 @@ use ringfence_model::flow::Endpoint;
 use crate::finding::{Claim, Finding, Fix};
 
 /// As many of these findings as may be repaired in one step, at most `width`: the first one, and those behind it that claim
-/// the same kind of change about other pods, in other places. Empty if there are none.
+/// the same kind of change about other connections, in other places. Empty if there are none.
 pub(super) fn batch<'a>(
     findings: impl Iterator<Item = &'a Finding>,
     width: usize,
     texts: &[Input],
 ) -> Vec<(&'a Finding, &'a Fix)> {
     let mut chosen: Vec<(&Finding, &Fix)> = Vec::new();
-    let mut pods = BTreeSet::new();
+    let mut connections = BTreeSet::new();
     let mut titles = BTreeSet::new();
     for finding in findings {
         if chosen.len() == width {
@@ -27,8 +27,8 @@ pub(super) fn batch<'a>(
         let independent = chosen.iter().all(|(_, other)| {
             mem::discriminant(&fix.claim) == mem::discriminant(&other.claim) && apart(fix, other, texts)
         });
-        if independent && !titles.contains(&fix.title) && concerned.is_disjoint(&pods) {
-            pods.extend(concerned);
+        if independent && !titles.contains(&fix.title) && concerned.is_disjoint(&connections) {
+            connections.extend(concerned);
             titles.insert(fix.title.clone());
             chosen.push((finding, fix));
         }
@@ -37,7 +37,7 @@ pub(super) fn batch<'a>(
 }
 
 /// The ends of the connections that a claim names. What several repairs name could be the work of one of them alone.
-fn concerned(claim: &Claim) -> BTreeSet<Endpoint> {
+fn concerned(claim: &Claim) -> BTreeSet<(Endpoint, Endpoint)> {
     let none = Vec::new();
     let (opened, cut) = match claim {
         Claim::ChangesNothing => (&none, &none),
@@ -45,8 +45,7 @@ fn concerned(claim: &Claim) -> BTreeSet<Endpoint> {
         Claim::Cuts(cut) => (&none, cut),
         Claim::Moves(opened, cut) => (opened, cut),
     };
-    let ends = opened.iter().chain(cut).flat_map(|flow| [&flow.from, &flow.to]);
-    ends.filter(|end| matches!(end, Endpoint::Pod(_))).cloned().collect()
+    opened.iter().chain(cut).map(|flow| (flow.from.clone(), flow.to.clone())).collect()
 }
 
 /// Whether two repairs edit different places. Two documents may be added behind the last line of one text.
