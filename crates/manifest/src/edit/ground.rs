@@ -14,7 +14,7 @@ use crate::{
     parse,
 };
 
-/// No document above this is read again for an edit: 1 MiB. There may be thousands of edits.
+/// Nothing above this is read again for an edit: 1 MiB. There may be thousands of edits.
 const MOST_READ: usize = 1 << 20;
 
 /// How far blocks are indented where no other block shows it.
@@ -120,8 +120,10 @@ impl<'l, 's> Ground<'l, 's> {
     }
 
     /// Whether a node's own text, and what stands before it, has no anchor, alias, tag, merge key or explicit key.
+    /// What is longer than 1 MiB is not looked through.
     pub(super) fn is_clean(&self, id: Id) -> bool {
-        let Some(node) = self.node(id).filter(|node| node.original) else { return false };
+        let small = |node: &&Flat<'_>| node.span.end.saturating_sub(node.span.start) as usize <= MOST_READ;
+        let Some(node) = self.node(id).filter(|node| node.original).filter(small) else { return false };
         let start = self.outline.scalar_end_before(node.span.start).unwrap_or(self.spot.document.span.start);
         let mut done = start as usize;
         for scalar in self.outline.scalars(node.span.clone()) {
