@@ -264,7 +264,7 @@ impl<W: Wire> Keeper<W> {
     /// A set that is made is empty to packets for some microseconds after the rules of its transaction are in effect, if it is
     /// one of ranges; and a packet under way in a rule that goes finds the sets of that rule's transaction empty. So sets
     /// are filled before anything leads to them, and go when nothing does any more. A packet whose processor stands still from
-    /// before the switch to after the cleaning, on a virtual machine, can still be lost.
+    /// before the switch to after the cleaning could still find them empty.
     fn push(&mut self, transaction: &Transaction, generation: Option<u32>) -> Result<(), Error> {
         let flags = self.flags();
         let encoded = Encoded::new(transaction, flags);
