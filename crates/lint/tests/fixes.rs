@@ -89,3 +89,45 @@ fn repairs_that_are_tried_together_do_what_they_would_do_alone() {
         assert!(fix::plan(&text(new), &Settings::default()).files.is_empty(), "idempotent");
     }
 }
+
+/// A pod that nothing isolates, in a tier that denies its node; the list of the Cilium policy is empty by mistake.
+const OWN_NODE: &str = "
+apiVersion: v1
+kind: Node
+metadata: {name: one}
+spec: {podCIDRs: [10.244.0.0/24]}
+status: {addresses: [{type: InternalIP, address: 192.0.2.10}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: api}}
+spec: {nodeName: one, containers: [{name: api, image: api, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: base}
+spec:
+  tier: Baseline
+  priority: 0
+  subject: {namespaces: {}}
+  ingress: [{action: Deny, from: [{somethingNew: {}}]}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: closed, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: api}}
+  ingress: []
+";
+
+#[test]
+fn a_repair_that_opens_the_own_node_does_not_pass_for_one_that_cuts() {
+    let of_rule = |manifests: &str| {
+        let planned = fix::plan(&text(manifests), &Settings::default());
+        let refused = planned.refused.iter().find(|(finding, _)| finding.rule.code == "RF718");
+        refused.map_or(String::new(), |(_, reason)| reason.clone())
+    };
+    let refused = of_rule(OWN_NODE);
+    assert_eq!(refused, "it changes connections of `shop/api` with the node that it runs on");
+    assert_eq!(of_rule(&OWN_NODE.replace("action: Deny", "action: Accept")), "");
+}

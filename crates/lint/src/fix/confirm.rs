@@ -8,6 +8,7 @@ use ringfence_model::{
 };
 use ringfence_policy::Compiled;
 
+use super::own_nodes;
 use crate::finding::Claim;
 
 /// Holds claims, which are of one kind, against the engine.
@@ -17,7 +18,19 @@ pub(super) fn confirm<'a>(
     after: &Compiled,
 ) -> Result<(), String> {
     let found = diff(before, after, true);
-    claims.into_iter().try_for_each(|claim| confirm_one(claim, &found, before, after))
+    let nodes = own_nodes::compare(before, after);
+    claims.into_iter().try_for_each(|claim| {
+        let against = match claim {
+            Claim::ChangesNothing => nodes.opened.as_ref().or(nodes.cut.as_ref()),
+            Claim::Opens(_) => nodes.cut.as_ref(),
+            Claim::Cuts(_) => nodes.opened.as_ref(),
+            Claim::Moves(..) => None,
+        };
+        if let Some(pod) = against {
+            return Err(format!("it changes connections of {pod} with the node that it runs on"));
+        }
+        confirm_one(claim, &found, before, after)
+    })
 }
 
 fn confirm_one(claim: &Claim, found: &Diff, before: &Compiled, after: &Compiled) -> Result<(), String> {

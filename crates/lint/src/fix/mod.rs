@@ -4,6 +4,7 @@
 
 mod batch;
 mod confirm;
+mod own_nodes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
