@@ -263,8 +263,7 @@ impl<W: Wire> Keeper<W> {
     ///
     /// A set that is made is empty to packets for some microseconds after the rules of its transaction are in effect, if it is
     /// one of ranges; and a packet under way in a rule that goes finds the sets of that rule's transaction empty. So sets
-    /// are filled before anything leads to them, and go when nothing does any more. A packet whose processor stands still from
-    /// before the switch to after the cleaning could still find them empty.
+    /// are filled before anything leads to them, and go when nothing does any more and no packet is under way that met what did.
     fn push(&mut self, transaction: &Transaction, generation: Option<u32>) -> Result<(), Error> {
         let flags = self.flags();
         let encoded = Encoded::new(transaction, flags);
@@ -292,6 +291,9 @@ impl<W: Wire> Keeper<W> {
             return Err(error);
         }
         // The program is in effect; what is left over is found by reading.
+        if stages.clears_sets() {
+            wait_for_packets();
+        }
         self.nft.commit_in_parts(&stages.clean, flags).map_err(|_| Error::Uncertain)?;
         self.known = before;
         Ok(())
@@ -334,4 +336,11 @@ impl<W: Wire> Keeper<W> {
 /// Whether an error can come from the table not being what this process takes it for.
 fn stale(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EEXIST | Errno::EBUSY | Errno::ENOTEMPTY | Errno::EPERM)
+}
+
+/// Returns when every packet that was under way has left the rules: netfilter judges them within RCU read-side critical
+/// sections, and membarrier(2) waits for those that have begun (`synchronize_rcu`), some milliseconds. A map that is deleted
+/// is empty at once to packets still in the rules that looked into it. A kernel that cannot wait (`nohz_full`) is not waited for.
+fn wait_for_packets() {
+    let _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
 }

@@ -26,7 +26,12 @@ impl Stages {
             return false;
         }
         let made = self.prepare.changes.iter().any(|change| matches!(change, Change::CreateSet(_)));
-        made || self.clean.changes.iter().any(|change| matches!(change, Change::DeleteSet(_)))
+        made || self.clears_sets()
+    }
+
+    /// Whether sets are cleared away.
+    pub(super) fn clears_sets(&self) -> bool {
+        self.clean.changes.iter().any(|change| matches!(change, Change::DeleteSet(_)))
     }
 }
 
